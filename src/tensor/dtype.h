@@ -1,0 +1,56 @@
+/* dtype.h - the element and block types of weights: alone knows how big a block is.
+ *
+ * Numbers and layouts are those of GGUF (ggml's types); a dtype's value is its GGUF id, so that
+ * reading a file is a range check.  Block layouts: docs of the fields in dtype.c. */
+#ifndef TD_TENSOR_DTYPE_H
+#define TD_TENSOR_DTYPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+typedef enum td_dtype {
+    TD_DTYPE_F32 = 0,
+    TD_DTYPE_F16 = 1,
+    TD_DTYPE_Q4_0 = 2,
+    TD_DTYPE_Q4_1 = 3,
+    TD_DTYPE_Q5_0 = 6,
+    TD_DTYPE_Q5_1 = 7,
+    TD_DTYPE_Q8_0 = 8,
+    TD_DTYPE_Q4_K = 12,
+    TD_DTYPE_Q5_K = 13,
+    TD_DTYPE_Q6_K = 14,
+    TD_DTYPE_BF16 = 30,
+    TD_N_DTYPE = 43 /* ids up to 42 are known by name, see td_dtype_name */
+} td_dtype;
+
+/* A run of equal words inside a block, for packing (kernel/pack.h): all blocks are such runs, end
+ * to end.  word_bytes is 1, 2 or 4. */
+typedef struct td_block_field {
+    uint8_t word_bytes;
+    uint8_t n_word;
+} td_block_field;
+
+enum { TD_MAX_BLOCK_FIELDS = 5 };
+
+typedef struct td_dtype_info {
+    const char *name; /* "q4_k" */
+    int block_elems;  /* weights per block; 1 for plain types */
+    int block_bytes;  /* bytes per block; 0: known by name only, not readable by this build */
+    td_block_field fields[TD_MAX_BLOCK_FIELDS]; /* up to the first with n_word 0 */
+} td_dtype_info;
+
+/* NULL if `id` is no type this build can read. */
+const td_dtype_info *td_dtype_get_info(int id);
+
+/* A name for any id, "q2_k" or "unknown"; never NULL.  ik_llama.cpp's own ids included. */
+const char *td_dtype_name(int id);
+
+/* The dtype called `name` (any case), or -1. */
+int td_dtype_from_name(const char *name);
+
+/* Bytes of a row of k elements: k must be a multiple of block_elems (TD_ERR_FORMAT else). */
+td_status td_dtype_row_bytes(size_t *out, td_dtype dtype, size_t k, td_err *err);
+
+#endif

@@ -1,0 +1,34 @@
+/* quantize.h - scalar conversion between float32 and every block type.
+ *
+ * These are the definitions the kernels are measured against.  Dequantizing gives, bit for bit,
+ * what the `gguf` Python package gives; so does quantizing for the types that package quantizes
+ * (BF16 F16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0). */
+#ifndef TD_TENSOR_QUANTIZE_H
+#define TD_TENSOR_QUANTIZE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "tensor/dtype.h"
+
+/* y[k] = the k weights of the blocks at src (unaligned is fine).  k is a multiple of the block size
+ * and dtype is readable: both are checked when a tensor is opened, so this cannot fail. */
+void td_dequantize_row(td_dtype dtype, const void *src, float *y, size_t k);
+
+/* The blocks of x[k] at dst.  TD_ERR_UNSUPPORTED for a type without a quantizer. */
+td_status td_quantize_row(td_dtype dtype, const float *x, void *dst, size_t k, td_err *err);
+
+/* True if td_quantize_row knows the type. */
+bool td_dtype_can_quantize(td_dtype dtype);
+
+/* IEEE half and bfloat16 by bits; to_* round to nearest even, NaN stays NaN. */
+float td_f16_to_f32(uint16_t h);
+uint16_t td_f32_to_f16(float f);
+float td_bf16_to_f32(uint16_t h);
+uint16_t td_f32_to_bf16(float f);
+
+/* The eight (scale, min) pairs of a Q4_K or Q5_K block, from its 12 scale bytes. */
+void td_k_scale_min(const uint8_t scales[12], uint8_t scale[8], uint8_t min[8]);
+
+#endif
