@@ -1,0 +1,24 @@
+/* ref.h - the reference kernels: short, obviously right, no intrinsics.  They are the
+ * specification. */
+#ifndef TD_KERNEL_REF_REF_H
+#define TD_KERNEL_REF_REF_H
+
+#include "kernel/kernels.h"
+
+td_gemm_fn td_gemm_f32_ref, td_gemm_f16_ref, td_gemm_bf16_ref;
+td_gemm_fn td_gemm_q4_0_ref, td_gemm_q4_1_ref, td_gemm_q5_0_ref, td_gemm_q5_1_ref, td_gemm_q8_0_ref;
+td_gemm_fn td_gemm_q4_k_ref, td_gemm_q5_k_ref, td_gemm_q6_k_ref;
+
+td_quantize_act_fn td_quantize_act_q8_32_ref, td_quantize_act_q8_256_ref;
+td_rms_norm_fn td_rms_norm_ref;
+td_glu_fn td_swiglu_ref, td_geglu_tanh_ref;
+td_add_fn td_add_ref;
+td_scale_fn td_scale_ref;
+td_max_fn td_max_ref;
+td_exp_sum_fn td_exp_sum_ref;
+td_to_f16_fn td_to_f16_ref;
+td_attn_score_fn td_attn_score_f32_ref, td_attn_score_f16_ref;
+td_attn_value_fn td_attn_value_f32_ref, td_attn_value_f16_ref;
+td_rope_fn td_rope_ref;
+
+#endif
