@@ -12,7 +12,7 @@
  *     td_sequence_create(&s, e, &(td_sequence_options){0}, &err);
  *     td_sequence_append_text(s, "The capital of France is", TD_TOKENIZE_ADD_SPECIAL, &err);
  *     td_sequence_generate(s, 16, &err);
- *     while (td_engine_step(e, ev, 4, &n, &err) == TD_OK && n >= 0 && td_sequence_is_active(s))
+ *     while (td_sequence_is_active(s) && td_engine_step(e, ev, 4, &n, &err) == TD_OK)
  *         for (int i = 0; i < n; i++) fwrite(ev[i].text, 1, ev[i].n_text, stdout);
  *
  * Errors.  What can fail returns td_status and takes `td_err *err` last (NULL allowed); the message
@@ -261,7 +261,7 @@ TD_API td_status td_sequence_truncate(td_sequence *seq, int n_token, td_err *err
  * evaluates only. */
 TD_API td_status td_sequence_generate(td_sequence *seq, int n_max, td_err *err);
 
-/* True while steps are still needed: something is queued, or generation has not finished. */
+/* True while a generation that was asked for has not finished. */
 TD_API bool td_sequence_is_active(const td_sequence *seq);
 
 /* Ends the generation under way without an event; what was generated stays. */

@@ -25,6 +25,22 @@ void td_strbuf_clear(td_strbuf *b) {
     *b = (td_strbuf){.max = b->max};
 }
 
+void td_strbuf_clear_text(td_strbuf *b) {
+    b->n = 0;
+    b->failed = TD_OK;
+    if (b->text) b->text[0] = 0;
+}
+
+void td_strbuf_drop_front(td_strbuf *b, size_t n) {
+    if (n == 0) return;
+    memmove(b->text, b->text + n, b->n - n + 1);
+    b->n -= n;
+}
+
+void td_strbuf_reserve(td_strbuf *b, size_t n) {
+    if (n > b->n) reserve(b, n - b->n);
+}
+
 void td_strbuf_add(td_strbuf *b, const char *text, size_t n) {
     if (!reserve(b, n)) return;
     if (n) memcpy(b->text + b->n, text, n);

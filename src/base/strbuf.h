@@ -17,7 +17,11 @@ typedef struct td_strbuf {
     td_status failed; /* TD_OK, TD_ERR_NOMEM or TD_ERR_LIMIT */
 } td_strbuf;
 
-void td_strbuf_clear(td_strbuf *b); /* frees; b is empty and usable again */
+void td_strbuf_clear(td_strbuf *b);      /* frees; b is empty and usable again */
+void td_strbuf_clear_text(td_strbuf *b); /* empties but keeps the memory; forgets a failure */
+void td_strbuf_drop_front(td_strbuf *b, size_t n); /* removes the first n bytes; n <= b->n */
+/* Makes room for n bytes in all, so that appends up to there allocate nothing. */
+void td_strbuf_reserve(td_strbuf *b, size_t n);
 void td_strbuf_add(td_strbuf *b, const char *text, size_t n);
 void td_strbuf_adds(td_strbuf *b, const char *text);
 void td_strbuf_addc(td_strbuf *b, char c);

@@ -10,13 +10,13 @@
 const td_checkpoint *td_engine_checkpoint(const td_engine *engine);
 const td_tokenizer *td_engine_tokenizer(const td_engine *engine);
 
-/* Called for each position in order with its logits [n_vocab], valid during the call; a status other than
- * TD_OK ends the evaluation and is returned (the callee writes err). */
+/* Called for each position in order with its logits [n_vocab], valid during the call; a status
+ * other than TD_OK ends the evaluation and is returned (the callee writes err). */
 typedef td_status td_logits_fn(void *user, int i_position, const float *logits, td_err *err);
 
 /* Evaluates tokens[n_token] as a fresh sequence, in forward passes of the engine's n_batch, and
- * hands out the logits of positions from i_first on.  Needs a free sequence slot and n_token <= n_ctx.  The
- * sequence is gone afterwards. */
+ * hands out the logits of positions from i_first on.  Needs a free sequence slot and n_token <=
+ * n_ctx.  The sequence is gone afterwards. */
 td_status td_engine_eval(td_engine *engine, const td_token *tokens, int n_token, int i_first,
                          td_logits_fn *fn, void *user, td_err *err);
 

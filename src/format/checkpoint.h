@@ -19,6 +19,10 @@ typedef struct td_checkpoint td_checkpoint;
 
 /* On failure *out is NULL, nothing stays open, and err names file and field. */
 td_status td_checkpoint_open(td_checkpoint **out, const char *path, td_err *err);
+/* The same for the image[n] of a single file in memory, which is borrowed; `name` stands for its
+ * path. */
+td_status td_checkpoint_open_memory(td_checkpoint **out, const void *image, size_t n,
+                                    const char *name, td_err *err);
 void td_checkpoint_close(td_checkpoint *ckpt); /* NULL is fine */
 
 const char *td_checkpoint_path(const td_checkpoint *ckpt);   /* as opened */
@@ -40,7 +44,7 @@ const td_tensor *td_checkpoint_tensor(const td_checkpoint *ckpt, const char *nam
 /* ---- metadata ---- */
 typedef enum td_meta_type {
     TD_META_INT,   /* any integer type of the file, as int64 */
-    TD_META_UINT,  /* an unsigned 64-bit value above INT64_MAX, as its bits */
+    TD_META_UINT,  /* unsigned 64-bit with a value above INT64_MAX: td_meta_int gives its bits */
     TD_META_FLOAT, /* f32 or f64 */
     TD_META_BOOL,
     TD_META_STRING,

@@ -5,6 +5,7 @@
 #ifndef TD_TENSOR_DTYPE_H
 #define TD_TENSOR_DTYPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,17 +38,19 @@ enum { TD_MAX_BLOCK_FIELDS = 5 };
 typedef struct td_dtype_info {
     const char *name; /* "q4_k" */
     int block_elems;  /* weights per block; 1 for plain types */
-    int block_bytes;  /* bytes per block; 0: known by name only, not readable by this build */
-    td_block_field fields[TD_MAX_BLOCK_FIELDS]; /* up to the first with n_word 0 */
+    int block_bytes;  /* bytes per block; never 0 */
+    bool readable;    /* td_dequantize_row and the kernels know it; else good for listing only */
+    td_block_field fields[TD_MAX_BLOCK_FIELDS]; /* up to the first with n_word 0; readable only */
 } td_dtype_info;
 
-/* NULL if `id` is no type this build can read. */
+/* NULL if the size of a block of type `id` is not known.  A tensor of a checkpoint always has an
+ * info, with dtype < TD_N_DTYPE; whoever binds it to a module looks at `readable`. */
 const td_dtype_info *td_dtype_get_info(int id);
 
 /* A name for any id, "q2_k" or "unknown"; never NULL.  ik_llama.cpp's own ids included. */
 const char *td_dtype_name(int id);
 
-/* The dtype called `name` (any case), or -1. */
+/* The dtype called `name` (any case; one that has an info), or -1. */
 int td_dtype_from_name(const char *name);
 
 /* Bytes of a row of k elements: k must be a multiple of block_elems (TD_ERR_FORMAT else). */

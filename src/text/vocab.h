@@ -58,4 +58,8 @@ typedef struct td_vocab {
 
 void td_vocab_clear(td_vocab *vocab); /* zeroed is fine */
 
+/* The byte that a text of the form "<0xXX>" names (hexadecimal digits of either case), -1 if it has
+ * another form. */
+int td_vocab_byte_of(const char *text, size_t n);
+
 #endif

@@ -1,0 +1,170 @@
+/* cmd.c - what the commands share. */
+#include "cli/cmd.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/progress.h"
+#include "cli/interrupt.h"
+
+static const td_option model_rows[] = {
+    {.name = "model",
+     .short_name = 'm',
+     .type = TD_OPTION_STRING,
+     .value = "FILE",
+     .env = "TANDEM_MODEL",
+     .aliases = "--model-path --gguf-path",
+     .help = "the model, in place of the argument MODEL"},
+};
+const td_option_group td_cmd_model_options = {"Model", model_rows, 1};
+
+static const td_option compute_rows[] = {
+    {.name = "threads",
+     .short_name = 't',
+     .type = TD_OPTION_INT,
+     .max = 1024,
+     .def = "0",
+     .value = "N",
+     .env = "TANDEM_THREADS",
+     .aliases = "--cpu-infer",
+     .help = "worker threads; 0: as many as CPUs may be used"},
+    {.name = "batch",
+     .short_name = 'b',
+     .type = TD_OPTION_INT,
+     .max = 65536,
+     .def = "0",
+     .value = "N",
+     .env = "TANDEM_BATCH",
+     .aliases = "--batch-size",
+     .help = "tokens per forward pass; 0: 512"},
+    {.name = "exact",
+     .type = TD_OPTION_BOOL,
+     .env = "TANDEM_EXACT",
+     .help = "dequantize all weights and compute in float32 everywhere, KV cache too: slow, for "
+             "comparing with other engines"},
+};
+const td_option_group td_cmd_compute_options = {"Computation", compute_rows, 3};
+
+static const td_option talk_rows[] = {
+    {.name = "verbose",
+     .short_name = 'v',
+     .type = TD_OPTION_BOOL,
+     .env = "TANDEM_VERBOSE",
+     .help = "say on standard error what is being done"},
+    {.name = "log-file",
+     .type = TD_OPTION_STRING,
+     .value = "FILE",
+     .env = "TANDEM_LOG_FILE",
+     .help = "write everything that --verbose would say to this file"},
+};
+const td_option_group td_cmd_talk_options = {"Talk", talk_rows, 2};
+
+/* ---- talk ---- */
+
+void td_cmd_say(const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    fputs("tandem: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+int td_cmd_fail(const td_err *err) {
+    td_cmd_say("%s", err->msg);
+    return TD_EXIT_FAILURE;
+}
+
+int td_cmd_usage(const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    fputs("tandem: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return TD_EXIT_USAGE;
+}
+
+/* Where log lines go.  Written by td_cmd_open_log and td_cmd_close_log, on the main thread. */
+static struct {
+    FILE *file; /* owned; NULL: none */
+    bool verbose;
+} log_sink;
+
+static void write_log(void *user, td_log_level level, const char *line) {
+    (void)user;
+    if (log_sink.verbose || level <= TD_LOG_WARN) fprintf(stderr, "tandem: %s\n", line);
+    if (log_sink.file) fprintf(log_sink.file, "%s\n", line);
+}
+
+bool td_cmd_open_log(const td_options *o) {
+    const char *path = td_options_string(o, "log-file");
+    log_sink.verbose = td_options_bool(o, "verbose");
+    if (path) {
+        log_sink.file = fopen(path, "we");
+        if (!log_sink.file) {
+            td_cmd_say("cannot create '%s': %s", path, strerror(errno));
+            return false;
+        }
+        setvbuf(log_sink.file, NULL, _IOLBF, 0);
+    }
+    td_log_set(write_log, NULL, path || log_sink.verbose ? TD_LOG_DEBUG : TD_LOG_WARN);
+    return true;
+}
+
+void td_cmd_close_log(void) {
+    td_log_set(NULL, NULL, TD_LOG_ERROR);
+    if (log_sink.file && fclose(log_sink.file) != 0)
+        td_cmd_say("the log file is incomplete: %s", strerror(errno));
+    log_sink.file = NULL;
+}
+
+/* ---- model and engine ---- */
+
+bool td_cmd_take_model(const td_options *o, int n_name, const char **model, int *i_next) {
+    const int n = o->n_positional;
+    *model = td_options_string(o, "model");
+    /* From the environment or the config file it is a default, which an argument overrides. */
+    const bool flag = td_options_source(o, "model") == TD_OPTION_FROM_FLAG;
+    *i_next = 0;
+    if (n == n_name && !flag) {
+        *model = o->positional[0];
+        *i_next = 1;
+        return true;
+    }
+    if (n == n_name - 1 && *model) return true;
+    if (n == n_name)
+        (void)td_cmd_usage("the model is given twice, as --model %s and as '%s'", *model,
+                           o->positional[0]);
+    else
+        (void)td_cmd_usage("an argument is missing, wanted: tandem %s %s", o->spec->command,
+                           o->spec->arguments);
+    return false;
+}
+
+void td_cmd_engine_options(const td_options *o, td_engine_options *out) {
+    out->n_thread = (int)td_options_int(o, "threads");
+    out->n_batch = (int)td_options_int(o, "batch");
+    out->mode = td_options_bool(o, "exact") ? TD_MODE_EXACT : TD_MODE_NATIVE;
+}
+
+static bool show_progress(void *user, const char *stage, uint64_t done, uint64_t total) {
+    td_progress_update(user, stage, done, total);
+    return !td_interrupt_seen();
+}
+
+td_engine *td_cmd_load(td_engine_options *options) {
+    td_progress progress;
+    td_progress_init(&progress, stderr, isatty(STDERR_FILENO) != 0);
+    options->progress = show_progress;
+    options->progress_user = &progress;
+    td_engine *engine = NULL;
+    td_err err;
+    const td_status status = td_engine_create(&engine, options, &err);
+    td_progress_finish(&progress);
+    if (status != TD_OK) (void)td_cmd_fail(&err);
+    return engine;
+}

@@ -1,0 +1,326 @@
+/* inspect.c - `tandem inspect`: what a model file holds, as text or JSON. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cmd.h"
+#include "cli/json.h"
+#include "cli/out.h"
+#include "format/checkpoint.h"
+#include "model/model.h"
+
+/* Elements of an array of metadata shown in text; --json shows all. */
+enum { MAX_SHOWN_ELEMS = 8, MAX_SHOWN_TEXT = 200 };
+
+static const td_option rows[] = {
+    {.name = "tensors",
+     .type = TD_OPTION_BOOL,
+     .help = "list the tensors: name, type, shape (fastest first), bytes, file and offset"},
+    {.name = "metadata", .type = TD_OPTION_BOOL, .help = "list the metadata"},
+    {.name = "modules",
+     .type = TD_OPTION_BOOL,
+     .help = "print the tree of modules that this build makes of the file"},
+    {.name = "json", .type = TD_OPTION_BOOL, .help = "print JSON"},
+};
+static const td_option_group group = {"Output", rows, 4};
+
+static const td_option_spec spec = {
+    .command = "inspect",
+    .arguments = "MODEL [--tensors|--metadata|--modules] [--json]",
+    .summary = "Shows what a model file holds: by default a summary, and whether this build runs "
+               "it. No weight is read.",
+    .groups = {&td_cmd_model_options, &group},
+    .max_positional = 1,
+};
+
+/* ---- tensors ---- */
+
+static void print_tensors(const td_checkpoint *ckpt) {
+    td_out_printf("%-44s %-8s %-28s %14s %4s %14s\n", "name", "type", "shape", "bytes", "file",
+                  "offset");
+    for (size_t i = 0; i < td_checkpoint_n_tensor(ckpt); i++) {
+        const td_tensor *t = td_checkpoint_tensor_at(ckpt, i);
+        char shape[96];
+        int n = 0;
+        for (int d = 0; d < t->n_dims; d++)
+            n += snprintf(shape + n, sizeof shape - (size_t)n, "%s%lld", d ? " x " : "",
+                          (long long)t->ne[d]);
+        td_out_printf("%-44s %-8s %-28s %14zu %4d %14zu\n", t->name, td_dtype_name((int)t->dtype),
+                      shape, t->n_bytes, t->i_file, t->offset);
+    }
+}
+
+static void print_tensors_json(const td_checkpoint *ckpt) {
+    td_out_text("[");
+    for (size_t i = 0; i < td_checkpoint_n_tensor(ckpt); i++) {
+        const td_tensor *t = td_checkpoint_tensor_at(ckpt, i);
+        td_out_text(i ? ",\n {\"name\": " : "\n {\"name\": ");
+        td_out_json(t->name, strlen(t->name));
+        td_out_printf(", \"type\": \"%s\", \"shape\": [", td_dtype_name((int)t->dtype));
+        for (int d = 0; d < t->n_dims; d++)
+            td_out_printf("%s%lld", d ? ", " : "", (long long)t->ne[d]);
+        td_out_printf("], \"bytes\": %zu, \"file\": %d, \"offset\": %zu}", t->n_bytes, t->i_file,
+                      t->offset);
+    }
+    td_out_text("\n]\n");
+}
+
+/* ---- metadata ---- */
+
+static void print_elem_json(const td_meta *m, uint64_t i) {
+    switch (m->type == TD_META_ARRAY ? m->elem_type : m->type) {
+    case TD_META_INT: td_out_printf("%lld", (long long)td_meta_int(m, i)); break;
+    case TD_META_UINT: td_out_printf("%llu", (unsigned long long)td_meta_int(m, i)); break;
+    case TD_META_FLOAT: {
+        td_strbuf number = {0};
+        td_json_number(td_meta_float(m, i), &number);
+        if (number.failed == TD_OK) td_out_write(number.text, number.n);
+        td_strbuf_clear(&number);
+        break;
+    }
+    case TD_META_BOOL: td_out_text(td_meta_bool(m, i) ? "true" : "false"); break;
+    default: {
+        const td_string s = td_meta_string(m, i);
+        td_out_json(s.text, s.n);
+    }
+    }
+}
+
+static void print_metadata_json(const td_checkpoint *ckpt) {
+    td_out_text("{");
+    for (size_t i = 0; i < td_checkpoint_n_meta(ckpt); i++) {
+        const td_meta *m = td_checkpoint_meta_at(ckpt, i);
+        td_out_text(i ? ",\n " : "\n ");
+        td_out_json(m->key, strlen(m->key));
+        td_out_text(": ");
+        if (m->type != TD_META_ARRAY) {
+            print_elem_json(m, 0);
+            continue;
+        }
+        td_out_text("[");
+        for (uint64_t k = 0; k < m->n_elem; k++) {
+            if (k) td_out_text(", ");
+            print_elem_json(m, k);
+        }
+        td_out_text("]");
+    }
+    td_out_text("\n}\n");
+}
+
+/* One element as text, quoted and cut short if it is a string. */
+static void print_elem(const td_meta *m, uint64_t i) {
+    const td_meta_type type = m->type == TD_META_ARRAY ? m->elem_type : m->type;
+    if (type != TD_META_STRING) {
+        print_elem_json(m, i);
+        return;
+    }
+    const td_string s = td_meta_string(m, i);
+    td_out_json(s.text, s.n < MAX_SHOWN_TEXT ? s.n : MAX_SHOWN_TEXT);
+    if (s.n > MAX_SHOWN_TEXT) td_out_printf(" ... (%zu bytes)", s.n);
+}
+
+static void print_metadata(const td_checkpoint *ckpt) {
+    for (size_t i = 0; i < td_checkpoint_n_meta(ckpt); i++) {
+        const td_meta *m = td_checkpoint_meta_at(ckpt, i);
+        td_out_printf("%-44s ", m->key);
+        if (m->type == TD_META_ARRAY) {
+            td_out_text("[");
+            for (uint64_t k = 0; k < m->n_elem && k < MAX_SHOWN_ELEMS; k++) {
+                if (k) td_out_text(", ");
+                print_elem(m, k);
+            }
+            if (m->n_elem > MAX_SHOWN_ELEMS)
+                td_out_printf(", ... (%llu in all)", (unsigned long long)m->n_elem);
+            td_out_text("]\n");
+        } else {
+            print_elem(m, 0);
+            td_out_text("\n");
+        }
+    }
+}
+
+/* ---- summary ---- */
+
+typedef struct type_count {
+    size_t n_tensor;
+    uint64_t bytes;
+} type_count;
+
+typedef struct summary {
+    const char *format, *path;
+    int n_file;
+    uint64_t file_bytes;
+    td_string architecture, name, tokenizer, pre; /* {NULL, 0}: absent */
+    int64_t n_ctx_train, n_vocab;                 /* -1: absent */
+    bool has_template;
+    uint64_t n_parameter, tensor_bytes;
+    size_t n_tensor;
+    type_count types[TD_N_DTYPE];
+    bool runs;
+    td_err why_not;
+} summary;
+
+/* A metadata string, or {NULL, 0} if it is absent or something else. */
+static td_string meta_text(const td_checkpoint *ckpt, const char *key) {
+    const td_meta *m = td_checkpoint_meta(ckpt, key);
+    return m && m->type == TD_META_STRING ? td_meta_string(m, 0) : (td_string){0};
+}
+
+static int64_t meta_int(const td_checkpoint *ckpt, const char *key) {
+    const td_meta *m = td_checkpoint_meta(ckpt, key);
+    return m && m->type == TD_META_INT ? td_meta_int(m, 0) : -1;
+}
+
+static void summarize(const td_checkpoint *ckpt, summary *s) {
+    *s = (summary){
+        .format = td_checkpoint_format(ckpt),
+        .path = td_checkpoint_path(ckpt),
+        .n_file = td_checkpoint_n_file(ckpt),
+        .architecture = meta_text(ckpt, "general.architecture"),
+        .name = meta_text(ckpt, "general.name"),
+        .tokenizer = meta_text(ckpt, "tokenizer.ggml.model"),
+        .pre = meta_text(ckpt, "tokenizer.ggml.pre"),
+        .has_template = meta_text(ckpt, "tokenizer.chat_template").text != NULL,
+        .n_tensor = td_checkpoint_n_tensor(ckpt),
+        .n_ctx_train = -1,
+        .n_vocab = -1,
+    };
+    for (int i = 0; i < s->n_file; i++) s->file_bytes += td_checkpoint_file_bytes(ckpt, i);
+    const td_meta *tokens = td_checkpoint_meta(ckpt, "tokenizer.ggml.tokens");
+    if (tokens && tokens->type == TD_META_ARRAY) s->n_vocab = (int64_t)tokens->n_elem;
+    char key[160];
+    snprintf(key, sizeof key, "%.*s.context_length",
+             s->architecture.n < 100 ? (int)s->architecture.n : 0, s->architecture.text);
+    s->n_ctx_train = meta_int(ckpt, key);
+    for (size_t i = 0; i < s->n_tensor; i++) {
+        const td_tensor *t = td_checkpoint_tensor_at(ckpt, i);
+        s->n_parameter += (uint64_t)td_tensor_elems(t);
+        s->tensor_bytes += t->n_bytes;
+        s->types[t->dtype].n_tensor++;
+        s->types[t->dtype].bytes += t->n_bytes;
+    }
+    s->runs = td_model_check(ckpt, &s->why_not) == TD_OK;
+}
+
+static void print_summary_json(const summary *s) {
+    const struct {
+        const char *key;
+        td_string text;
+    } texts[] = {{"architecture", s->architecture},
+                 {"name", s->name},
+                 {"tokenizer", s->tokenizer},
+                 {"pre_tokenizer", s->pre}};
+    td_out_text("{\"file\": ");
+    td_out_json(s->path, strlen(s->path));
+    td_out_printf(", \"format\": \"%s\", \"n_file\": %d, \"file_bytes\": %llu,\n", s->format,
+                  s->n_file, (unsigned long long)s->file_bytes);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        td_out_printf(" \"%s\": ", texts[i].key);
+        if (texts[i].text.text)
+            td_out_json(texts[i].text.text, texts[i].text.n);
+        else
+            td_out_text("null");
+        td_out_text(",\n");
+    }
+    td_out_printf(" \"n_parameter\": %llu, \"n_tensor\": %zu, \"tensor_bytes\": %llu,\n",
+                  (unsigned long long)s->n_parameter, s->n_tensor,
+                  (unsigned long long)s->tensor_bytes);
+    td_out_printf(" \"n_ctx_train\": %lld, \"n_vocab\": %lld, \"has_chat_template\": %s,\n",
+                  (long long)s->n_ctx_train, (long long)s->n_vocab,
+                  s->has_template ? "true" : "false");
+    td_out_text(" \"types\": {");
+    const char *comma = "";
+    for (int i = 0; i < TD_N_DTYPE; i++) {
+        if (s->types[i].n_tensor == 0) continue;
+        td_out_printf("%s\"%s\": {\"n_tensor\": %zu, \"bytes\": %llu}", comma, td_dtype_name(i),
+                      s->types[i].n_tensor, (unsigned long long)s->types[i].bytes);
+        comma = ", ";
+    }
+    td_out_printf("},\n \"runs\": %s, \"why_not\": ", s->runs ? "true" : "false");
+    if (s->runs)
+        td_out_text("null");
+    else
+        td_out_json(s->why_not.msg, strlen(s->why_not.msg));
+    td_out_text("}\n");
+}
+
+/* Text of the file, with what could play tricks on a terminal replaced. */
+static void print_text_row(const char *label, td_string text) {
+    td_out_printf("%-18s ", label);
+    if (!text.text) {
+        td_out_text("-\n");
+        return;
+    }
+    for (size_t i = 0; i < text.n && i < MAX_SHOWN_TEXT; i++) {
+        const char c = text.text[i];
+        td_out_write((unsigned char)c < 0x20 || c == 0x7f ? "?" : &c, 1);
+    }
+    td_out_text("\n");
+}
+
+static void print_summary(const summary *s) {
+    td_out_printf("%-18s %s\n", "file", s->path);
+    td_out_printf("%-18s %s, %d file%s, %llu bytes\n", "format", s->format, s->n_file,
+                  s->n_file == 1 ? "" : "s", (unsigned long long)s->file_bytes);
+    print_text_row("architecture", s->architecture);
+    print_text_row("name", s->name);
+    td_out_printf("%-18s %.3f billion\n", "parameters", (double)s->n_parameter * 1e-9);
+    if (s->n_ctx_train >= 0)
+        td_out_printf("%-18s %lld\n", "context length", (long long)s->n_ctx_train);
+    print_text_row("tokenizer", s->tokenizer);
+    print_text_row("pre-tokenizer", s->pre);
+    if (s->n_vocab >= 0) td_out_printf("%-18s %lld\n", "vocabulary", (long long)s->n_vocab);
+    td_out_printf("%-18s %s\n", "chat template", s->has_template ? "yes" : "no");
+    td_out_printf("%-18s %zu, %llu bytes\n", "tensors", s->n_tensor,
+                  (unsigned long long)s->tensor_bytes);
+    for (int i = 0; i < TD_N_DTYPE; i++)
+        if (s->types[i].n_tensor > 0)
+            td_out_printf("  %-16s %5zu %16llu bytes\n", td_dtype_name(i), s->types[i].n_tensor,
+                          (unsigned long long)s->types[i].bytes);
+    if (s->runs)
+        td_out_printf("%-18s yes\n", "runs here");
+    else
+        td_out_printf("%-18s no: %s\n", "runs here", s->why_not.msg);
+}
+
+/* ---- the command ---- */
+
+static td_status print_modules(const td_checkpoint *ckpt, bool json, td_err *err) {
+    td_strbuf text = {0};
+    td_status status = td_model_describe(ckpt, &text, json, err);
+    if (status == TD_OK) status = td_strbuf_check(&text, "the module tree", err);
+    if (status == TD_OK && text.n > 0) td_out_write(text.text, text.n);
+    td_strbuf_clear(&text);
+    return status;
+}
+
+static td_status inspect(const td_checkpoint *ckpt, const td_options *o, td_err *err) {
+    const bool json = td_options_bool(o, "json");
+    if (td_options_bool(o, "modules")) return print_modules(ckpt, json, err);
+    if (td_options_bool(o, "tensors")) {
+        (json ? print_tensors_json : print_tensors)(ckpt);
+    } else if (td_options_bool(o, "metadata")) {
+        (json ? print_metadata_json : print_metadata)(ckpt);
+    } else {
+        summary s;
+        summarize(ckpt, &s);
+        (json ? print_summary_json : print_summary)(&s);
+    }
+    return TD_OK;
+}
+
+static int inspect_main(const td_options *o) {
+    const int n_view = td_options_bool(o, "tensors") + td_options_bool(o, "metadata") +
+                       td_options_bool(o, "modules");
+    if (n_view > 1) return td_cmd_usage("only one of --tensors, --metadata, --modules at a time");
+    const char *path;
+    int i_next;
+    if (!td_cmd_take_model(o, 1, &path, &i_next)) return TD_EXIT_USAGE;
+    td_checkpoint *ckpt;
+    td_err err;
+    td_status status = td_checkpoint_open(&ckpt, path, &err);
+    if (status == TD_OK) status = inspect(ckpt, o, &err);
+    td_checkpoint_close(ckpt);
+    return status == TD_OK ? TD_EXIT_OK : td_cmd_fail(&err);
+}
+
+const td_cmd td_cmd_inspect = {&spec, inspect_main};

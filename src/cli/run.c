@@ -1,0 +1,104 @@
+/* run.c - `tandem run`: one answer, or a conversation. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/cmd.h"
+#include "cli/interrupt.h"
+#include "cli/run.h"
+
+/* The answer to a prompt given in advance. */
+static int run_once(td_run *r) {
+    const td_run_config *c = r->config;
+    td_run_answer answer = {0};
+    char *rendered = NULL;
+    td_err err;
+    td_status status = TD_OK;
+    if (c->raw) {
+        status = td_run_answer_prompt(r, c->prompt, c->n_prompt, &answer, &err);
+    } else if (memchr(c->prompt, 0, c->n_prompt)) {
+        status = td_fail(&err, TD_ERR_ARGUMENT,
+                         "the prompt holds a NUL byte, which only --raw can take");
+    } else {
+        td_strbuf text = {0};
+        td_strbuf_add(&text, c->prompt, c->n_prompt);
+        status = td_strbuf_check(&text, "the prompt", &err);
+        const td_message messages[] = {{.role = "system", .content = c->system},
+                                       {.role = "user", .content = text.text}};
+        const int first = c->system ? 0 : 1;
+        if (status == TD_OK)
+            status = td_run_render(r, messages + first, 2 - first, &rendered, &err);
+        td_strbuf_clear(&text);
+        if (status == TD_OK)
+            status = td_run_answer_prompt(r, rendered, strlen(rendered), &answer, &err);
+        td_string_free(rendered);
+    }
+    td_strbuf_clear(&answer.text);
+    if (status != TD_OK) return td_cmd_fail(&err);
+    /* Neither Ctrl-C nor a reader that went away makes it a whole answer. */
+    return answer.finish == TD_FINISH_NONE && c->n_max != 0 ? TD_EXIT_FAILURE : TD_EXIT_OK;
+}
+
+/* What has to be there before the (slow) loading. */
+static td_status prepare(td_run *r, td_err *err) {
+    const td_run_config *c = r->config;
+    if (c->engine.dump_dir && mkdir(c->engine.dump_dir, 0777) != 0 && errno != EEXIST)
+        return td_fail_errno(err, errno, "cannot create the folder '%s'", c->engine.dump_dir);
+    return c->logprobs_path ? td_outfile_open(&r->logprobs, c->logprobs_path, err) : TD_OK;
+}
+
+/* Runs with the engine loaded. */
+static int run_loaded(td_run *r) {
+    td_run_config *c = r->config;
+    td_err err;
+    td_engine_get_info(r->engine, &r->info);
+    if (td_run_config_check(c, &r->info, &err) != TD_OK) return td_cmd_usage("%s", err.msg);
+    if (!c->raw && !r->info.has_chat_template && !c->template_source) {
+        td_cmd_say("the model has no chat template: the prompt is fed as it is%s",
+                   c->system ? ", and --system is ignored" : "");
+        c->raw = true;
+    }
+    if (c->verbose) td_cmd_say("seed %llu", (unsigned long long)c->sequence.sampler.seed);
+    if (td_sequence_create(&r->seq, r->engine, &c->sequence, &err) != TD_OK)
+        return td_cmd_fail(&err);
+    td_run_output_init(&r->output);
+    int code = c->prompt ? run_once(r) : td_run_chat(r);
+    td_run_print_stats(r);
+    if (r->logprobs.stream && td_outfile_commit(&r->logprobs, &err) != TD_OK)
+        code = td_cmd_fail(&err);
+    return code;
+}
+
+static int run_with(td_run *r) {
+    td_err err;
+    if (prepare(r, &err) != TD_OK) return td_cmd_fail(&err);
+    td_interrupt_install();
+    r->engine = td_cmd_load(&r->config->engine);
+    const int code = r->engine ? run_loaded(r) : TD_EXIT_FAILURE;
+    td_interrupt_attach(NULL);
+    td_sequence_free(r->seq);
+    td_engine_free(r->engine);
+    td_outfile_abort(&r->logprobs);
+    return code;
+}
+
+static int run_main(const td_options *o) {
+    const char *model;
+    int i_next;
+    if (!td_cmd_take_model(o, 1, &model, &i_next)) return TD_EXIT_USAGE;
+    td_run_config config;
+    td_err err;
+    const td_status status = td_run_config_read(&config, o, model, &err);
+    if (status == TD_ERR_ARGUMENT) return td_cmd_usage("%s", err.msg);
+    if (status != TD_OK) return td_cmd_fail(&err);
+    int code = TD_EXIT_FAILURE;
+    if (td_cmd_open_log(o)) {
+        td_run run = {.config = &config};
+        code = run_with(&run);
+        td_cmd_close_log();
+    }
+    td_run_config_clear(&config);
+    return code;
+}
+
+const td_cmd td_cmd_run = {&td_run_spec, run_main};

@@ -1,0 +1,89 @@
+/* schedule.c - which tokens of which sequences go into the next forward pass.
+ *
+ * Sequences that need one token come first, one row each; what room is left goes to prompts, in
+ * turns. */
+#include "base/clock.h"
+#include "engine/engine_int.h"
+
+/* Adds up to `most` queued tokens of s; returns the new batch size. */
+static int add_tokens(td_engine *e, td_sequence *s, int n, int most) {
+    int count = s->n_token - s->n_eval;
+    if (count > most) count = most;
+    for (int i = 0; i < count; i++) {
+        e->batch_token[n + i] = s->tokens[s->n_eval + i];
+        e->batch_position[n + i] = s->n_eval + i;
+        e->batch_sequence[n + i] = s->slot;
+    }
+    td_kv_cache_reserve(e->kv, s->slot, s->n_eval, s->n_eval + count);
+    return n + count;
+}
+
+static int queued(const td_sequence *s) { return s && s->armed ? s->n_token - s->n_eval : 0; }
+
+/* Fills the batch arrays; returns the number of tokens. */
+static int fill_batch(td_engine *e, bool *is_prefill) {
+    int n = 0;
+    for (int i = 0; i < e->n_seq && n < e->n_batch; i++)
+        if (queued(e->slots[i]) == 1) n = add_tokens(e, e->slots[i], n, 1);
+    *is_prefill = false;
+    const int first = e->next_slot;
+    for (int i = 0; i < e->n_seq && n < e->n_batch; i++) {
+        const int slot = (first + i) % e->n_seq;
+        if (queued(e->slots[slot]) <= 1) continue;
+        n = add_tokens(e, e->slots[slot], n, e->n_batch - n);
+        e->next_slot = (slot + 1) % e->n_seq;
+        *is_prefill = true;
+    }
+    return n;
+}
+
+/* Moves n_eval of the batch's sequences on; rows[] of those with nothing left queued, in slot order
+ * of the batch. */
+static int collect_outputs(td_engine *e, int n, int *rows, int max_row) {
+    int n_row = 0;
+    for (int i = 0; i < n; i++) {
+        td_sequence *s = e->slots[e->batch_sequence[i]];
+        s->n_eval = e->batch_position[i] + 1;
+        if (s->n_eval != s->n_token) continue;
+        TD_ASSERT(n_row < max_row);
+        s->i_logits = n_row;
+        rows[n_row++] = i;
+    }
+    return n_row;
+}
+
+static void count_step(td_engine *e, int n, bool is_prefill, double seconds) {
+    if (is_prefill) {
+        e->stats.n_prefill += (uint64_t)n;
+        e->stats.prefill_seconds += seconds;
+    } else {
+        e->stats.n_decode += (uint64_t)n;
+        e->stats.decode_seconds += seconds;
+    }
+}
+
+td_status td_engine_step(td_engine *e, td_event *events, int max_event, int *n_event, td_err *err) {
+    *n_event = 0;
+    if (max_event < e->n_seq)
+        return td_fail(err, TD_ERR_ARGUMENT,
+                       "room for %d events, wanted one for each of %d sequences", max_event,
+                       e->n_seq);
+    const double t0 = td_clock_seconds();
+    for (int i = 0; i < e->n_seq; i++)
+        if (e->slots[i]) e->slots[i]->i_logits = -1;
+    bool is_prefill;
+    const int n = fill_batch(e, &is_prefill);
+    if (n == 0) return TD_OK;
+    TD_TRY(td_engine_forward(e, n, err));
+    const int n_row = collect_outputs(e, n, e->out_rows, e->n_out_max);
+    if (n_row > 0) td_engine_logits(e, e->out_rows, n_row);
+    for (int i = 0; i < e->n_seq; i++) {
+        td_sequence *s = e->slots[i];
+        if (!s || s->i_logits < 0) continue;
+        bool has_event;
+        TD_TRY(td_sequence_advance(s, &events[*n_event], &has_event, err));
+        if (has_event) (*n_event)++;
+    }
+    count_step(e, n, is_prefill, td_clock_seconds() - t0);
+    return TD_OK;
+}

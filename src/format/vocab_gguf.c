@@ -1,0 +1,267 @@
+/* vocab_gguf.c - the vocabulary out of tokenizer.* metadata.
+ *
+ * Everything the tokenizers index by is checked here: arrays of one length, token types, byte
+ * tokens, special ids.  Token and merge texts are borrowed from the file and may be any bytes,
+ * empty too; only the chat template is promised to be UTF-8.  What a file leaves out is filled in
+ * as llama.cpp does (reference: GGUF vocab). */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "format/checkpoint.h"
+#include "text/utf8.h"
+
+/* What the keys add_bos_token and tokenizer.ggml.pre imply where no key says it. */
+static const struct {
+    const char *pre;
+    bool add_bos, ignore_merges;
+} pre_defaults[] = {
+    {"chameleon", true, false},
+    {"falcon-h1", true, true},
+    {"falcon3", true, true},
+    {"glm4", false, true},
+    {"glm5", false, true},
+    {"granite-embed-multi-97m", false, true},
+    {"jina-v5-nano", true, true},
+    {"lfm2", true, true},
+    {"llama-bpe", true, true},
+    {"llama-v3", true, true},
+    {"llama3", true, true},
+    {"midm-2.0", true, true},
+    {"minicpm5", false, true},
+    {"pixtral", true, true},
+    {"tekken", true, true},
+    {"youtu", false, true},
+};
+
+/* Tokens that end a turn, for files without eot_token_id; an earlier name wins.  gpt-oss has both
+ * "<|return|>" and "<|end|>", and there the latter only ends a channel. */
+static const char *const eot_names[] = {
+    "<|eot_id|>", "<|im_end|>", "<end_of_turn>", "<turn|>",
+    "<|return|>", "<|end|>",    "[e~[",          "<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81"
+                                                 "sentence\xEF\xBD\x9C>",
+};
+
+static bool string_is(td_string s, const char *text) {
+    return s.n == strlen(text) && memcmp(s.text, text, s.n) == 0;
+}
+
+/* An array of elem_type with `n` elements (0: any number but none).  NULL if absent and not
+ * required. */
+static td_status get_array(const td_checkpoint *ckpt, const char *key, td_meta_type elem_type,
+                           uint64_t n, bool required, const td_meta **out, td_err *err) {
+    const char *path = td_checkpoint_file(ckpt, 0);
+    const td_meta *m = *out = td_checkpoint_meta(ckpt, key);
+    if (!m && required) return td_fail(err, TD_ERR_FORMAT, "%s: key '%s' is missing", path, key);
+    if (!m) return TD_OK;
+    if (m->type != TD_META_ARRAY || (m->n_elem > 0 && m->elem_type != elem_type))
+        return td_fail(err, TD_ERR_FORMAT, "%s: key '%s' is no array of %s", path, key,
+                       elem_type == TD_META_STRING  ? "strings"
+                       : elem_type == TD_META_FLOAT ? "floats"
+                                                    : "integers");
+    if (n > 0 && m->n_elem != n)
+        return td_fail(err, TD_ERR_FORMAT,
+                       "%s: key '%s' has %" PRIu64 " elements, wanted one for each of %" PRIu64
+                       " tokens",
+                       path, key, m->n_elem, n);
+    if (m->n_elem == 0 || m->n_elem > INT32_MAX)
+        return td_fail(err, TD_ERR_FORMAT,
+                       "%s: key '%s' has %" PRIu64 " elements, wanted 1 to %" PRId32, path, key,
+                       m->n_elem, INT32_MAX);
+    return TD_OK;
+}
+
+/* ---- tokens ---- */
+
+static bool is_hex(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');
+}
+
+static bool is_byte_token(const td_vocab_token *t) {
+    return t->n == 6 && memcmp(t->text, "<0x", 3) == 0 && is_hex(t->text[3]) &&
+           is_hex(t->text[4]) && t->text[5] == '>';
+}
+
+/* types and scores may be NULL. */
+static td_status read_token(const td_checkpoint *ckpt, const td_meta *types, const td_meta *scores,
+                            uint64_t i, td_vocab_token *t, td_err *err) {
+    if (types) {
+        const int64_t type = td_meta_int(types, i);
+        if (type < TD_TOKEN_NORMAL || type > TD_TOKEN_BYTE)
+            return td_fail(err, TD_ERR_FORMAT,
+                           "%s: the type of token %" PRIu64 " is %" PRId64 ", wanted %d to %d",
+                           td_checkpoint_file(ckpt, 0), i, type, TD_TOKEN_NORMAL, TD_TOKEN_BYTE);
+        t->type = (uint8_t)type;
+    }
+    if (scores) {
+        t->score = (float)td_meta_float(scores, i);
+        if (!isfinite(t->score))
+            return td_fail(err, TD_ERR_FORMAT,
+                           "%s: the score of token %" PRIu64 " is %f, wanted a finite number",
+                           td_checkpoint_file(ckpt, 0), i, (double)t->score);
+    }
+    if (t->type == TD_TOKEN_BYTE && !is_byte_token(t))
+        return td_fail(err, TD_ERR_FORMAT,
+                       "%s: token %" PRIu64 " has type %d (a byte), but its text of %" PRIu32
+                       " bytes is not like '<0x0A>'",
+                       td_checkpoint_file(ckpt, 0), i, TD_TOKEN_BYTE, t->n);
+    return TD_OK;
+}
+
+static td_status read_tokens(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
+    const bool is_spm = vocab->model == TD_VOCAB_SPM;
+    const td_meta *texts, *types, *scores;
+    TD_TRY(get_array(ckpt, "tokenizer.ggml.tokens", TD_META_STRING, 0, true, &texts, err));
+    const uint64_t n = texts->n_elem;
+    TD_TRY(get_array(ckpt, "tokenizer.ggml.token_type", TD_META_INT, n, false, &types, err));
+    TD_TRY(get_array(ckpt, "tokenizer.ggml.scores", TD_META_FLOAT, n, is_spm, &scores, err));
+    vocab->tokens = td_arena_calloc(&vocab->arena, (size_t)n, sizeof *vocab->tokens);
+    if (!vocab->tokens)
+        return td_fail_nomem(err, "the vocabulary", (size_t)n * sizeof *vocab->tokens);
+    vocab->n_token = (int32_t)n;
+    for (uint64_t i = 0; i < n; i++) {
+        const td_string text = td_meta_string(texts, i);
+        td_vocab_token *t = &vocab->tokens[i];
+        *t = (td_vocab_token){.text = text.text, .n = (uint32_t)text.n, .type = TD_TOKEN_NORMAL};
+        TD_TRY(read_token(ckpt, types, is_spm ? scores : NULL, i, t, err));
+    }
+    return TD_OK;
+}
+
+/* "left right": the first space that has something before it separates. */
+static td_status read_merges(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
+    const td_meta *m;
+    TD_TRY(get_array(ckpt, "tokenizer.ggml.merges", TD_META_STRING, 0, true, &m, err));
+    vocab->merges = td_arena_calloc(&vocab->arena, (size_t)m->n_elem, sizeof *vocab->merges);
+    if (!vocab->merges)
+        return td_fail_nomem(err, "the merges", (size_t)m->n_elem * sizeof *vocab->merges);
+    vocab->n_merge = (int32_t)m->n_elem;
+    for (uint64_t i = 0; i < m->n_elem; i++) {
+        const td_string s = td_meta_string(m, i);
+        const char *space = s.n > 1 ? memchr(s.text + 1, ' ', s.n - 1) : NULL;
+        if (!space || space == s.text + s.n - 1)
+            return td_fail(err, TD_ERR_FORMAT,
+                           "%s: merge %" PRIu64 " of %zu bytes is not two texts with a space "
+                           "between",
+                           td_checkpoint_file(ckpt, 0), i, s.n);
+        const uint32_t n_left = (uint32_t)(space - s.text);
+        vocab->merges[i] = (td_vocab_merge){.left = s.text,
+                                            .n_left = n_left,
+                                            .right = space + 1,
+                                            .n_right = (uint32_t)s.n - n_left - 1};
+    }
+    return TD_OK;
+}
+
+/* ---- special ids and flags ---- */
+
+static int32_t find_token(const td_vocab *vocab, const char *name) {
+    const size_t n = strlen(name);
+    for (int32_t i = 0; i < vocab->n_token; i++)
+        if (vocab->tokens[i].n == n && memcmp(vocab->tokens[i].text, name, n) == 0) return i;
+    return -1;
+}
+
+/* Some converters write "none" as -1, which a u32 keeps as 2^32 - 1. */
+static td_status read_id(const td_checkpoint *ckpt, const td_vocab *vocab, const char *key,
+                         int32_t *out, td_err *err) {
+    const td_meta *m = td_checkpoint_meta(ckpt, key);
+    int64_t id = -1;
+    *out = -1;
+    if (m && m->type == TD_META_INT &&
+        (td_meta_int(m, 0) == -1 || td_meta_int(m, 0) == UINT32_MAX))
+        return TD_OK;
+    TD_TRY(td_checkpoint_get_int(ckpt, key, false, 0, vocab->n_token - 1, &id, err));
+    *out = (int32_t)id;
+    return TD_OK;
+}
+
+static td_status read_special(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
+    TD_TRY(read_id(ckpt, vocab, "tokenizer.ggml.bos_token_id", &vocab->bos, err));
+    TD_TRY(read_id(ckpt, vocab, "tokenizer.ggml.eos_token_id", &vocab->eos, err));
+    TD_TRY(read_id(ckpt, vocab, "tokenizer.ggml.eot_token_id", &vocab->eot, err));
+    TD_TRY(read_id(ckpt, vocab, "tokenizer.ggml.eom_token_id", &vocab->eom, err));
+    TD_TRY(read_id(ckpt, vocab, "tokenizer.ggml.unknown_token_id", &vocab->unk, err));
+    TD_TRY(read_id(ckpt, vocab, "tokenizer.ggml.padding_token_id", &vocab->pad, err));
+    for (size_t i = 0; i < sizeof eot_names / sizeof eot_names[0] && vocab->eot < 0; i++)
+        vocab->eot = find_token(vocab, eot_names[i]);
+    if (vocab->eom < 0) vocab->eom = find_token(vocab, "<|eom_id|>");
+    return TD_OK;
+}
+
+static td_status read_pre(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
+    td_string pre;
+    TD_TRY(td_checkpoint_get_string(ckpt, "tokenizer.ggml.pre", false, &pre, err));
+    if (pre.n >= sizeof vocab->pre || (pre.n > 0 && memchr(pre.text, 0, pre.n)))
+        return td_fail(err, TD_ERR_FORMAT,
+                       "%s: key 'tokenizer.ggml.pre' has %zu bytes, wanted at most %zu and no NUL",
+                       td_checkpoint_file(ckpt, 0), pre.n, sizeof vocab->pre - 1);
+    if (pre.n > 0) memcpy(vocab->pre, pre.text, pre.n);
+    return TD_OK;
+}
+
+static td_status read_flags(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
+    vocab->add_bos = vocab->add_space_prefix = vocab->model == TD_VOCAB_SPM;
+    if (vocab->model == TD_VOCAB_BPE)
+        for (size_t i = 0; i < sizeof pre_defaults / sizeof pre_defaults[0]; i++)
+            if (strcmp(vocab->pre, pre_defaults[i].pre) == 0) {
+                vocab->add_bos = pre_defaults[i].add_bos;
+                vocab->ignore_merges = pre_defaults[i].ignore_merges;
+            }
+    TD_TRY(td_checkpoint_get_bool(ckpt, "tokenizer.ggml.add_bos_token", &vocab->add_bos, err));
+    TD_TRY(td_checkpoint_get_bool(ckpt, "tokenizer.ggml.add_eos_token", &vocab->add_eos, err));
+    return td_checkpoint_get_bool(ckpt, "tokenizer.ggml.add_space_prefix", &vocab->add_space_prefix,
+                                  err);
+}
+
+static td_status read_template(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
+    td_string s;
+    TD_TRY(td_checkpoint_get_string(ckpt, "tokenizer.chat_template", false, &s, err));
+    if (!s.text) return TD_OK;
+    const size_t valid = td_utf8_valid_prefix(s.text, s.n);
+    if (valid != s.n)
+        return td_fail(err, TD_ERR_FORMAT,
+                       "%s: key 'tokenizer.chat_template' is not UTF-8 at its byte %zu",
+                       td_checkpoint_file(ckpt, 0), valid);
+    if (memchr(s.text, 0, s.n))
+        return td_fail(err, TD_ERR_FORMAT, "%s: key 'tokenizer.chat_template' contains a NUL byte",
+                       td_checkpoint_file(ckpt, 0));
+    vocab->chat_template = td_arena_strndup(&vocab->arena, s.text, s.n);
+    if (!vocab->chat_template) return td_fail_nomem(err, "the chat template", s.n + 1);
+    return TD_OK;
+}
+
+static td_status read_model(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
+    td_string model;
+    TD_TRY(td_checkpoint_get_string(ckpt, "tokenizer.ggml.model", true, &model, err));
+    if (string_is(model, "gpt2")) {
+        vocab->model = TD_VOCAB_BPE;
+    } else if (string_is(model, "llama")) {
+        vocab->model = TD_VOCAB_SPM;
+    } else {
+        const size_t n = model.n > 32 ? 32 : model.n;
+        const bool show = td_utf8_valid_prefix(model.text, n) == n;
+        return td_fail(err, TD_ERR_UNSUPPORTED,
+                       "%s: tokenizer.ggml.model is '%.*s', wanted 'gpt2' or 'llama'",
+                       td_checkpoint_file(ckpt, 0), show ? (int)n : 0, model.text);
+    }
+    return TD_OK;
+}
+
+static td_status read_all(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
+    TD_TRY(read_model(ckpt, vocab, err));
+    TD_TRY(read_pre(ckpt, vocab, err));
+    TD_TRY(read_tokens(ckpt, vocab, err));
+    if (vocab->model == TD_VOCAB_BPE) TD_TRY(read_merges(ckpt, vocab, err));
+    TD_TRY(read_special(ckpt, vocab, err));
+    TD_TRY(read_flags(ckpt, vocab, err));
+    return read_template(ckpt, vocab, err);
+}
+
+td_status td_checkpoint_read_vocab(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
+    *vocab = (td_vocab){0};
+    td_arena_init(&vocab->arena, 0);
+    td_status status = read_all(ckpt, vocab, err);
+    if (status != TD_OK) td_vocab_clear(vocab);
+    return status;
+}

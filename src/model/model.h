@@ -1,0 +1,92 @@
+/* model.h - a model: its architecture, its configuration, its module tree and its bound weights.
+ *
+ * An architecture is one file (llama.c, gemma3.c ...) with one td_arch.  Opening a model reads the
+ * configuration, builds the module tree and binds every weight to a field of a td_layer, once,
+ * checking shapes; nothing is packed yet (the engine does that).  forward is straight-line code
+ * over operators. */
+#ifndef TD_MODEL_MODEL_H
+#define TD_MODEL_MODEL_H
+
+#include "model/config.h"
+#include "model/module.h"
+#include "ops/elementwise.h"
+#include "ops/kv_cache.h"
+#include "ops/linear.h"
+#include "ops/rope.h"
+
+typedef struct td_model td_model;
+
+/* Buffers of one forward pass, float32, rows of m_max tokens.  Lifetime: session. */
+typedef struct td_workspace {
+    float *h;             /* [m][n_embd] the residual stream; at the end the normed output */
+    float *x;             /* [m][n_embd] input or output of a block */
+    float *q, *o;         /* [m][n_head * head_dim] queries; attention's output */
+    float *k, *v;         /* [m][n_head_kv * head_dim] */
+    float *gate, *up;     /* [m][n_ff] */
+    float *cs, *cs_local; /* [m][n_rot] rotary tables */
+} td_workspace;
+
+typedef struct td_arch {
+    const char *gguf_name; /* general.architecture */
+    const char *hf_class;  /* "LlamaForCausalLM" */
+    td_status (*read_config)(td_config *config, const td_checkpoint *ckpt, td_err *err);
+    td_status (*build_modules)(td_model *model, td_err *err);
+    td_status (*forward)(const td_model *model, td_step *step, td_workspace *ws, td_err *err);
+} td_arch;
+
+/* One decoder layer; an architecture uses the fields it has.  Names are Hugging Face's roles. */
+typedef struct td_layer {
+    td_linear q_proj, k_proj, v_proj, o_proj;
+    td_norm q_norm, k_norm; /* over head_dim */
+    td_linear gate_proj, up_proj, down_proj;
+    td_norm input_layernorm, post_attention_layernorm;
+    td_norm pre_feedforward_layernorm, post_feedforward_layernorm;
+    bool is_local; /* has the sliding window */
+} td_layer;
+
+/* Lifetime: model.  Read-only once the engine has packed the linears. */
+struct td_model {
+    const td_arch *arch;
+    td_config config;
+    const td_checkpoint *ckpt; /* borrowed */
+    td_module *root;           /* owned by the arena */
+    const td_tensor *embed;    /* borrowed; {n_embd, n_vocab} */
+    td_layer *layers;          /* owned by the arena; [n_layer] */
+    td_norm norm;
+    td_linear lm_head;
+    td_rope rope, rope_local;
+    td_linear **linears; /* owned by the arena; every bound linear, in module order */
+    int n_linear;
+    td_arena arena;
+};
+
+/* The architectures this build has, NULL at the end. */
+const td_arch *const *td_arch_list(void);
+
+/* Binds everything.  The checkpoint must outlive the model.  On failure *out is NULL. */
+td_status td_model_open(td_model **out, const td_checkpoint *ckpt, td_err *err);
+void td_model_close(td_model *model); /* NULL is fine */
+
+/* Does this build run the checkpoint?  If not, err says which field stops it. */
+td_status td_model_check(const td_checkpoint *ckpt, td_err *err);
+/* Prints the module tree of a checkpoint (td_module_print). */
+td_status td_model_describe(const td_checkpoint *ckpt, td_strbuf *out, bool json, td_err *err);
+
+/* What each layer keeps in the KV cache: shapes[n_layer]. */
+void td_model_kv_shapes(const td_model *model, td_kv_shape *shapes);
+
+/* The widest input of any linear. */
+int td_model_k_max(const td_model *model);
+
+/* Bytes that td_workspace_init takes from an arena, and the taking. */
+td_status td_workspace_bytes(size_t *out, const td_config *config, int m_max, td_err *err);
+td_status td_workspace_init(td_workspace *ws, td_arena *arena, const td_config *config, int m_max,
+                            td_err *err);
+
+/* Evaluates step->batch; afterwards ws->h holds the normed output rows. */
+td_status td_model_forward(const td_model *model, td_step *step, td_workspace *ws, td_err *err);
+
+/* logits[m][n_vocab] of m rows of normed output h [m][n_embd]; m at most the step's m_max. */
+void td_model_logits(const td_model *model, td_step *step, const float *h, int m, float *logits);
+
+#endif

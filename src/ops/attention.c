@@ -1,0 +1,69 @@
+/* attention.c - one work item is one token and one head. */
+#include "ops/attention.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct attention_job {
+    const td_step *step;
+    const td_kv_layer *layer;
+    int n_head;
+    float scale;
+    const float *q;
+    float *out;
+} attention_job;
+
+/* One query head of one token. */
+static void attend(const attention_job *job, int i_token, int head) {
+    const td_kernels *kernels = job->step->kernels;
+    const td_kv_layer *layer = job->layer;
+    const td_kv_shape *shape = &layer->shape;
+    const int position = job->step->batch->position[i_token], head_dim = shape->head_dim;
+    const int *page_of =
+        layer->page_of + (ptrdiff_t)job->step->batch->sequence[i_token] * layer->n_block;
+    const int head_kv = head / (job->n_head / shape->n_head_kv);
+    const size_t row_bytes = layer->head_bytes / TD_KV_PAGE;
+    const ptrdiff_t at = ((ptrdiff_t)i_token * job->n_head + head) * head_dim;
+    const float *q = job->q + at;
+    float *acc = job->out + at;
+
+    memset(acc, 0, (size_t)head_dim * sizeof *acc);
+    float max = -INFINITY, sum = 0;
+    int first = 0;
+    if (shape->window > 0 && position >= shape->window) first = position - shape->window + 1;
+    for (int block = first / TD_KV_PAGE; block <= position / TD_KV_PAGE; block++) {
+        const int base = block * TD_KV_PAGE;
+        const int from = first > base ? first - base : 0;
+        const int to = position - base < TD_KV_PAGE ? position - base + 1 : TD_KV_PAGE;
+        const size_t offset =
+            ((size_t)page_of[block] * (size_t)shape->n_head_kv + (size_t)head_kv) *
+                layer->head_bytes +
+            (size_t)from * row_bytes;
+        float p[TD_KV_PAGE];
+        kernels->attn_score[layer->dtype](p, q, layer->k + offset, to - from, head_dim, job->scale);
+        const float block_max = kernels->max(p, to - from);
+        if (block_max > max) { /* what was summed so far was relative to a smaller maximum */
+            float factor = max;
+            kernels->exp_sum(&factor, 1, block_max);
+            sum *= factor;
+            kernels->scale(acc, factor, head_dim);
+            max = block_max;
+        }
+        sum += kernels->exp_sum(p, to - from, max);
+        kernels->attn_value[layer->dtype](acc, p, layer->v + offset, to - from, head_dim);
+    }
+    kernels->scale(acc, 1.0f / sum, head_dim);
+}
+
+static void attend_items(void *context, int begin, int end, int i_thread) {
+    (void)i_thread;
+    const attention_job *job = context;
+    for (int i = begin; i < end; i++) attend(job, i / job->n_head, i % job->n_head);
+}
+
+void td_attention_forward(td_step *step, int i_layer, int n_head, float scale, const float *q,
+                          float *out) {
+    attention_job job = {step, &step->kv->layers[i_layer], n_head, scale, q, out};
+    td_pool_run(step->pool, step->batch->n * n_head, step->batch->n > 8 ? 8 : 1, attend_items,
+                &job);
+}

@@ -1,0 +1,67 @@
+/* kv_cache.h - the per-layer state that attention reads: keys and values in pages.
+ *
+ * A page holds TD_KV_PAGE consecutive positions of one sequence in one layer; a layer's page table
+ * maps (sequence, position / TD_KV_PAGE) to a page.  Layers with a sliding window give pages back
+ * once they lie wholly before the window of every position still to come, so they need few.  Pages
+ * are assigned by td_kv_cache_reserve() before a step and never inside it.
+ *
+ * Invariants: (1) a table entry is -1 or a page that no other entry names; (2) every page is in
+ * exactly one table entry or in the layer's free list; (3) positions of a sequence below its
+ * `kept_from` in a window layer are gone. */
+#ifndef TD_OPS_KV_CACHE_H
+#define TD_OPS_KV_CACHE_H
+
+#include "base/arena.h"
+#include "kernel/kernels.h"
+#include "ops/step.h"
+
+enum { TD_KV_PAGE = 64 };
+
+/* What one layer keeps; given by the model. */
+typedef struct td_kv_shape {
+    int n_head_kv, head_dim;
+    int window; /* positions a query sees, itself included; 0: all */
+} td_kv_shape;
+
+/* Lifetime: engine.  Written by the engine thread only, its pages by the workers during a step. */
+typedef struct td_kv_layer {
+    td_kv_shape shape;
+    td_kv_dtype dtype;
+    int n_page;        /* of all sequences together */
+    int n_free;        /* length of free_pages */
+    int *free_pages;   /* owned; a stack */
+    int *page_of;      /* owned; [n_seq][n_block], -1: not there (invariant 1) */
+    int *kept_from;    /* owned; [n_seq] first block still there (invariant 3) */
+    int n_block;       /* table entries per sequence */
+    size_t head_bytes; /* of one head in one page: TD_KV_PAGE * head_dim elements */
+    uint8_t *k, *v;    /* owned; [n_page][n_head_kv][TD_KV_PAGE][head_dim] */
+} td_kv_layer;
+
+struct td_kv_cache {
+    int n_layer, n_seq, n_ctx;
+    td_kv_layer *layers; /* owned */
+};
+
+/* Memory for n_seq sequences of n_ctx positions; batch_max is the most positions one step adds to a
+ * sequence. */
+td_status td_kv_cache_create(td_kv_cache **out, const td_kv_shape *shapes, int n_layer,
+                             td_kv_dtype dtype, int n_seq, int n_ctx, int batch_max, td_err *err);
+void td_kv_cache_free(td_kv_cache *kv); /* NULL is fine */
+
+/* Bytes of keys and values that td_kv_cache_create reserves; memory is touched as pages are first
+ * used. */
+td_status td_kv_cache_bytes(size_t *out, const td_kv_shape *shapes, int n_layer, td_kv_dtype dtype,
+                            int n_seq, int n_ctx, int batch_max, td_err *err);
+
+/* Makes room for positions [from, to) of a sequence, all before `from` being evaluated; gives back
+ * what falls out of the windows.  to - from <= batch_max, to <= n_ctx: then it cannot fail. */
+void td_kv_cache_reserve(td_kv_cache *kv, int seq, int from, int to);
+
+/* Forgets positions >= n.  Returns how many positions from the start are still usable: n, or 0 if a
+ * window layer no longer has what position n would read (then everything is forgotten). */
+int td_kv_cache_truncate(td_kv_cache *kv, int seq, int n);
+
+/* Stores k, v [batch n][n_head_kv * head_dim] at the batch's positions. */
+void td_kv_write(td_step *step, int i_layer, const float *k, const float *v);
+
+#endif

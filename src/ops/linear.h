@@ -1,0 +1,44 @@
+/* linear.h - y = W x + b for every weight type, in the module's mode.
+ *
+ * Modes.  Native: the weight is packed at load and multiplied by its type's kernel; a type without
+ * a kernel goes through dequantized tiles.  Exact: rows are dequantized panel by panel into float32
+ * and multiplied by the F32 kernel; the weight stays in its file's blocks. */
+#ifndef TD_OPS_LINEAR_H
+#define TD_OPS_LINEAR_H
+
+#include "ops/step.h"
+#include "tensor/tensor.h"
+
+/* A bound linear.  Lifetime: model.  weight NULL: the module is absent (tied or optional). */
+typedef struct td_linear {
+    const td_tensor *weight; /* borrowed from the checkpoint; {k, n} */
+    const float *bias;       /* owned by the model's arena; [n] or NULL */
+    uint8_t *packed; /* owned by the engine; panels (kernel/pack.h), or NULL: use the file's rows */
+    const td_gemm_impl *impl; /* of the packed form; else NULL */
+    int n, k;                 /* outputs, inputs */
+} td_linear;
+
+/* An input of linears: x [m][k] with row stride k, and its quantized form once some linear asked
+ * for one. The quantized form lives in the step's scratch: making another td_input ends the life of
+ * the one before. */
+typedef struct td_input {
+    const float *x;
+    int m, k;
+    td_act_type type; /* of act; TD_ACT_F32 until quantized */
+    td_act act;
+} td_input;
+
+td_input td_input_of(const float *x, int m, int k);
+
+/* y[i][0..n) = W x[i] + b for all rows; y has row stride ldy.  Cannot fail. */
+void td_linear_forward(td_step *step, const td_linear *linear, td_input *in, float *y,
+                       ptrdiff_t ldy);
+
+/* Bytes of the packed form; 0 if this linear is not packed (exact mode, no kernel). */
+size_t td_linear_packed_bytes(const td_linear *linear, const td_kernels *kernels);
+
+/* Packs with all threads into dst (64-byte aligned, td_linear_packed_bytes of it) and points the
+ * linear there. */
+void td_linear_pack(td_linear *linear, const td_kernels *kernels, td_pool *pool, uint8_t *dst);
+
+#endif
