@@ -64,12 +64,19 @@ const td_option_group td_cmd_talk_options = {"Talk", talk_rows, 2};
 
 /* ---- talk ---- */
 
+/* Messages quote files and templates, which may hold control codes: those never reach a terminal. */
+static void say(const char *fmt, va_list args) {
+    char text[2048];
+    vsnprintf(text, sizeof text, fmt, args);
+    for (char *c = text; *c; c++)
+        if (((unsigned char)*c < 0x20 && *c != '\n') || *c == 0x7f) *c = '?';
+    fprintf(stderr, "tandem: %s\n", text);
+}
+
 void td_cmd_say(const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    fputs("tandem: ", stderr);
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
+    say(fmt, args);
     va_end(args);
 }
 
@@ -81,9 +88,7 @@ int td_cmd_fail(const td_err *err) {
 int td_cmd_usage(const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    fputs("tandem: ", stderr);
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
+    say(fmt, args);
     va_end(args);
     return TD_EXIT_USAGE;
 }
@@ -96,7 +101,7 @@ static struct {
 
 static void write_log(void *user, td_log_level level, const char *line) {
     (void)user;
-    if (log_sink.verbose || level <= TD_LOG_WARN) fprintf(stderr, "tandem: %s\n", line);
+    if (log_sink.verbose || level <= TD_LOG_WARN) td_cmd_say("%s", line);
     if (log_sink.file) fprintf(log_sink.file, "%s\n", line);
 }
 

@@ -44,8 +44,9 @@ static void print_tensors(const td_checkpoint *ckpt) {
         for (int d = 0; d < t->n_dims; d++)
             n += snprintf(shape + n, sizeof shape - (size_t)n, "%s%lld", d ? " x " : "",
                           (long long)t->ne[d]);
-        td_out_printf("%-44s %-8s %-28s %14zu %4d %14zu\n", t->name, td_dtype_name((int)t->dtype),
-                      shape, t->n_bytes, t->i_file, t->offset);
+        td_out_plain(t->name, strlen(t->name), 44);
+        td_out_printf(" %-8s %-28s %14zu %4d %14zu\n", td_dtype_name((int)t->dtype), shape,
+                      t->n_bytes, t->i_file, t->offset);
     }
 }
 
@@ -121,7 +122,8 @@ static void print_elem(const td_meta *m, uint64_t i) {
 static void print_metadata(const td_checkpoint *ckpt) {
     for (size_t i = 0; i < td_checkpoint_n_meta(ckpt); i++) {
         const td_meta *m = td_checkpoint_meta_at(ckpt, i);
-        td_out_printf("%-44s ", m->key);
+        td_out_plain(m->key, strlen(m->key), 44);
+        td_out_text(" ");
         if (m->type == TD_META_ARRAY) {
             td_out_text("[");
             for (uint64_t k = 0; k < m->n_elem && k < MAX_SHOWN_ELEMS; k++) {
@@ -243,17 +245,12 @@ static void print_summary_json(const summary *s) {
     td_out_text("}\n");
 }
 
-/* Text of the file, with what could play tricks on a terminal replaced. */
 static void print_text_row(const char *label, td_string text) {
     td_out_printf("%-18s ", label);
-    if (!text.text) {
-        td_out_text("-\n");
-        return;
-    }
-    for (size_t i = 0; i < text.n && i < MAX_SHOWN_TEXT; i++) {
-        const char c = text.text[i];
-        td_out_write((unsigned char)c < 0x20 || c == 0x7f ? "?" : &c, 1);
-    }
+    if (text.text)
+        td_out_plain(text.text, text.n < MAX_SHOWN_TEXT ? text.n : MAX_SHOWN_TEXT, 0);
+    else
+        td_out_text("-");
     td_out_text("\n");
 }
 

@@ -1,7 +1,7 @@
 /* main.c - `tandem COMMAND ...`: finds the command, parses its options, runs it. */
 #include <locale.h>
 #include <signal.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -115,6 +115,7 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     /* For line editing alone: numbers stay as the C locale has them. */
     setlocale(LC_CTYPE, "");
+    if (MB_CUR_MAX == 1) setlocale(LC_CTYPE, "C.UTF-8");
     int code = dispatch(argc > 0 ? argc - 1 : 0, (const char *const *)argv + (argc > 0));
     if (!td_out_finish() && code == TD_EXIT_OK) code = TD_EXIT_FAILURE;
     return code;

@@ -80,6 +80,12 @@ void td_out_printf(const char *fmt, ...) {
     free(longer);
 }
 
+void td_out_plain(const char *text, size_t n, size_t width) {
+    for (size_t i = 0; i < n; i++)
+        td_out_write((unsigned char)text[i] < 0x20 || text[i] == 0x7f ? "?" : text + i, 1);
+    for (size_t i = n; i < width; i++) td_out_write(" ", 1);
+}
+
 void td_out_json(const char *text, size_t n) {
     td_strbuf b = {0};
     td_json_string(text, n, &b);

@@ -12,6 +12,9 @@
 void td_out_write(const char *text, size_t n);
 void td_out_text(const char *text);
 void td_out_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Text of a file, with control codes, which could play tricks on a terminal, shown as '?'; padded
+ * with blanks to `width` bytes. */
+void td_out_plain(const char *text, size_t n, size_t width);
 /* A JSON string with its quotes.  Bytes that are no UTF-8 come out as U+FFFD. */
 void td_out_json(const char *text, size_t n);
 

@@ -15,8 +15,8 @@ static td_status make_messages(td_arena *arena, const td_message *messages, int 
         if (status == TD_OK)
             status = td_value_set(arena, m, "role", td_value_string(arena, role, strlen(role)));
         if (status == TD_OK)
-            status = td_value_set(arena, m, "content",
-                                  td_value_string(arena, content, strlen(content)));
+            status =
+                td_value_set(arena, m, "content", td_value_string(arena, content, strlen(content)));
     }
     return status == TD_OK ? TD_OK : td_fail(err, status, "out of memory: the messages");
 }

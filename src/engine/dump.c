@@ -24,9 +24,10 @@ void td_dump_clear(td_dump *dump) {
 
 void td_dump_write(void *user, const char *name, const float *x, int m, int n) {
     td_dump *dump = user;
+    const int i_result = dump->i_result++;
     if (dump->failed != TD_OK || fnmatch(dump->pattern, name, 0) != 0) return;
     td_strbuf path = {0};
-    td_strbuf_addf(&path, "%s/%s.%05d.npy", dump->dir, name, dump->i_step);
+    td_strbuf_addf(&path, "%s/%05d-%04d-%s.npy", dump->dir, dump->i_step, i_result, name);
     dump->failed = td_strbuf_check(&path, "the dump's path", &dump->err);
     const int64_t shape[2] = {m, n};
     if (dump->failed == TD_OK) dump->failed = td_npy_save(path.text, x, shape, 2, &dump->err);

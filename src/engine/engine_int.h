@@ -9,10 +9,12 @@
 #include "engine/sampler.h"
 #include "model/model.h"
 
-/* Writes matching intermediate results to <dir>/<name>.<step>.npy. */
+/* Writes matching intermediate results to <dir>/<step>-<order>-<name>.npy, order counting all
+ * results of a step whether they match or not: sorted by name, the files stand in the order of the
+ * computation. */
 typedef struct td_dump {
     char *pattern, *dir; /* owned; NULL: off */
-    int i_step;
+    int i_step, i_result;
     td_status failed; /* of the first file that could not be written */
     td_err err;
 } td_dump;

@@ -12,6 +12,7 @@ td_status td_engine_forward(td_engine *e, int n, td_err *err) {
     const td_status status = td_model_forward(e->model, &e->step, &e->ws, err);
     e->step.batch = NULL;
     e->dump.i_step++;
+    e->dump.i_result = 0;
     if (status == TD_ERR_CANCELLED) atomic_store_explicit(&e->cancel, 0, memory_order_relaxed);
     if (status == TD_OK && e->dump.failed != TD_OK)
         return td_fail(err, e->dump.failed, "dump: %s", e->dump.err.msg);

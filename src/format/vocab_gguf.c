@@ -38,8 +38,7 @@ static const struct {
  * "<|return|>" and "<|end|>", and there the latter only ends a channel. */
 static const char *const eot_names[] = {
     "<|eot_id|>", "<|im_end|>", "<end_of_turn>", "<turn|>",
-    "<|return|>", "<|end|>",    "[e~[",          "<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81"
-                                                 "sentence\xEF\xBD\x9C>",
+    "<|return|>", "<|end|>",    "[e~[",          "<｜end▁of▁sentence｜>",
 };
 
 static bool string_is(td_string s, const char *text) {

@@ -8,7 +8,7 @@
 enum { MAX_BLOCK_BYTES = 256 };
 
 size_t td_pack_panel_bytes(td_dtype dtype, size_t k) {
-    const td_dtype_info *info = td_dtype_get_info(dtype);
+    const td_dtype_info *info = td_dtype_get_info((int)dtype);
     return k / (size_t)info->block_elems * (size_t)info->block_bytes * TD_PANEL;
 }
 
@@ -26,7 +26,7 @@ static void pack_block(const td_dtype_info *info, const uint8_t *src, int row, u
 
 void td_pack_panel(td_dtype dtype, const uint8_t *src, size_t row_bytes, int n_row, size_t k,
                    uint8_t *dst) {
-    const td_dtype_info *info = td_dtype_get_info(dtype);
+    const td_dtype_info *info = td_dtype_get_info((int)dtype);
     const size_t block = (size_t)info->block_bytes, n_block = k / (size_t)info->block_elems;
     if (n_row < TD_PANEL) memset(dst, 0, n_block * block * TD_PANEL);
     for (size_t b = 0; b < n_block; b++)
@@ -36,7 +36,7 @@ void td_pack_panel(td_dtype dtype, const uint8_t *src, size_t row_bytes, int n_r
 }
 
 void td_unpack_block(td_dtype dtype, const uint8_t *panel_block, int row, uint8_t *dst) {
-    const td_dtype_info *info = td_dtype_get_info(dtype);
+    const td_dtype_info *info = td_dtype_get_info((int)dtype);
     for (int f = 0; f < TD_MAX_BLOCK_FIELDS && info->fields[f].n_word; f++) {
         const size_t word = info->fields[f].word_bytes;
         for (int w = 0; w < info->fields[f].n_word; w++) {
@@ -48,7 +48,7 @@ void td_unpack_block(td_dtype dtype, const uint8_t *panel_block, int row, uint8_
 }
 
 void td_unpack_row(td_dtype dtype, const uint8_t *panel, int row, size_t k, float *y) {
-    const td_dtype_info *info = td_dtype_get_info(dtype);
+    const td_dtype_info *info = td_dtype_get_info((int)dtype);
     const size_t elems = (size_t)info->block_elems;
     uint8_t block[MAX_BLOCK_BYTES];
     for (size_t i = 0; i < k; i += elems) {

@@ -72,6 +72,11 @@ static td_status read_sizes(td_config *c, const td_checkpoint *ckpt, td_err *err
                        "attention.key_length %d and attention.value_length %d: wanted equal and "
                        "above 0",
                        c->head_dim, value_length);
+    /* n_head_kv <= n_head, so this bounds both widths and every int product of them. */
+    if ((int64_t)c->n_head * c->head_dim > MAX_WIDTH)
+        return td_fail(err, TD_ERR_LIMIT,
+                       "attention.head_count %d times attention.key_length %d: wanted at most %d",
+                       c->n_head, c->head_dim, MAX_WIDTH);
     return TD_OK;
 }
 

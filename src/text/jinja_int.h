@@ -145,6 +145,7 @@ struct td_template {
     td_arena arena;   /* owns all below */
     const char *name; /* for messages */
     td_jnodes body;
+    const char *loop, *caller, *kwargs, *varargs; /* interned */
 };
 
 td_status td_jinja_parse(td_template *t, const char *source, size_t n, td_err *err);
@@ -208,6 +209,7 @@ struct td_jeval {
     td_arena arena;       /* all values made while rendering */
     td_strbuf out;        /* the text so far, and on top of it strings being built */
     td_jscope *scope;
+    const td_value *block_text; /* what the innermost filter of a block takes */
     size_t n_step, max_step;
     size_t n_byte, max_byte; /* handed out by the arena */
     size_t n_call, max_call; /* macros, callers and recursive loops in each other */
@@ -271,19 +273,21 @@ const td_value *td_jinja_take(td_jeval *ev, size_t mark);
 /* Fails for an undefined, saying what was undefined. */
 const td_value *td_jinja_fail_undefined(td_jeval *ev, const td_value *v);
 
-/* jinja_eval.c and jinja_expr.c */
+/* jinja_eval.c, jinja_exec.c, jinja_loop.c and jinja_call.c */
 const td_value *td_jinja_eval(td_jeval *ev, const td_jnode *node);
 bool td_jinja_enter(td_jeval *ev, const td_jnode *node); /* counts; leave with n_nest-- */
-bool td_jinja_exec_body(td_jeval *ev, const td_jnodes *body);
+/* How a body ended. */
+typedef enum td_jflow { TD_JFLOW_NEXT, TD_JFLOW_BREAK, TD_JFLOW_CONTINUE, TD_JFLOW_FAIL } td_jflow;
+td_jflow td_jinja_exec(td_jeval *ev, const td_jnodes *body);
 bool td_jinja_assign(td_jeval *ev, const td_jnode *target, const td_value *v);
 td_jscope *td_jinja_scope(td_jeval *ev, td_jscope *outer);
 bool td_jinja_set_var(td_jeval *ev, td_jscope *scope, const char *name, const td_value *v);
 const td_value *td_jinja_call_value(td_jeval *ev, const td_value *f, td_jcall *call);
 const td_value *td_jinja_call_macro(td_jeval *ev, const td_jmacro *m, const td_jcall *call);
 bool td_jinja_collect_args(td_jeval *ev, const td_jargs *args, td_jcall *call);
-const td_value *td_jinja_eval_filter(td_jeval *ev, const td_jnode *node, const td_value *input);
-const td_value *td_jinja_run_loop(td_jeval *ev, const td_jnode *node, td_jscope *outer,
-                                  const td_value *sequence, int64_t depth0);
+/* Writes the iterations to ev->out. */
+bool td_jinja_run_loop(td_jeval *ev, const td_jnode *node, td_jscope *outer,
+                       const td_value *sequence, int64_t depth0);
 const td_value *td_jinja_loop_attr(td_jeval *ev, const td_value *loop, const char *name, size_t n);
 const td_value *td_jinja_call_loop(td_jeval *ev, td_jloop *loop, const td_jcall *call);
 

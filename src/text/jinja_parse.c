@@ -141,7 +141,7 @@ const char *td_jparse_intern(td_jparser *p, const char *text, size_t n) {
     if (!known) {
         known = td_value_string(&p->t->arena, text, n);
         if (td_value_put(&p->t->arena, p->names, known, known) != TD_OK) {
-            td_jparse_fail(p, TD_ERR_NOMEM, td_jparse_token(p)->line, "out of memory");
+            td_jparse_fail(p, TD_ERR_NOMEM, 1, "out of memory");
             return NULL;
         }
     }
@@ -482,6 +482,11 @@ static bool check_names(td_jparser *p, const td_jnode *node, bool is_soft) {
 td_status td_jinja_parse(td_template *t, const char *source, size_t n, td_err *err) {
     td_jparser p = {.t = t, .err = err, .names = td_value_map(&t->arena)};
     if (!p.names) return td_fail_nomem(err, t->name, n);
+    t->loop = td_jparse_intern(&p, "loop", 4);
+    t->caller = td_jparse_intern(&p, "caller", 6);
+    t->kwargs = td_jparse_intern(&p, "kwargs", 6);
+    t->varargs = td_jparse_intern(&p, "varargs", 7);
+    TD_TRY(p.status);
     TD_TRY(td_jinja_lex(&p.tokens, &t->arena, t->name, source, n, err));
     if (parse_nodes(&p, &t->body, NULL)) check_list(&p, &t->body, false);
     td_free(p.tokens.items);

@@ -191,7 +191,9 @@ static td_status encode_word(const view *v, td_merger *m, size_t begin, size_t e
 }
 
 /* Where no token has a space behind another character, no merge crosses that border, and words can
- * be merged one by one: twenty times as fast as a heap of the whole text, which fits no cache. */
+ * be merged one by one: 5.5 in place of 1.0 MB/s on 5 MB, as a heap of the whole text fits no
+ * cache.
+ */
 td_status td_spm_encode(const td_spm *spm, td_spm_scratch *scratch, const char *text, size_t n_text,
                         bool space_prefix, td_token_list *out, td_err *err) {
     if (n_text == 0) return TD_OK;

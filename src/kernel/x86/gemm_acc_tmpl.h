@@ -1,0 +1,31 @@
+/* gemm_acc_tmpl.h - the accumulators of a tile of the integer products, between y and registers. */
+
+enum { PREFETCH_AHEAD = 2048 }; /* bytes */
+
+/* For tiles that read weights faster than they compute: the panel's bytes are one stream. */
+TD_INLINE void prefetch_weights(const uint8_t *w, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += 64)
+        _mm_prefetch((const char *)w + PREFETCH_AHEAD + i, _MM_HINT_T0);
+}
+
+/* Zero for the first chunk of k, else what the one before left in y. */
+TD_INLINE void tile_load(const tile_args *t, int tile_m, vf acc[N_STRIP][MAX_TILE]) {
+    TD_UNROLL for (int s = 0; s < N_STRIP; s++) {
+        const int part = strip_part(t->cols, V_LANES, s);
+        const ptrdiff_t at = t->row * t->g->ldy + t->col + s * V_LANES;
+        TD_UNROLL for (int i = 0; i < tile_m; i++) {
+            acc[s][i] = vf_zero();
+            if (t->block > 0 && i < t->rows)
+                acc[s][i] = vf_load_part(t->g->y + at + i * t->g->ldy, part);
+        }
+    }
+}
+
+TD_INLINE void tile_store(const tile_args *t, int tile_m, vf acc[N_STRIP][MAX_TILE]) {
+    TD_UNROLL for (int s = 0; s < N_STRIP; s++) {
+        const int part = strip_part(t->cols, V_LANES, s);
+        const ptrdiff_t at = t->row * t->g->ldy + t->col + s * V_LANES;
+        TD_UNROLL for (int i = 0; i < tile_m; i++)
+            if (i < t->rows) vf_store_part(t->g->y + at + i * t->g->ldy, acc[s][i], part);
+    }
+}

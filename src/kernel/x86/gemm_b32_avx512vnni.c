@@ -1,0 +1,15 @@
+/* gemm_b32_avx512vnni.c - the 32-blocks: 16 lanes, tiles of 12 rows, vpdpbusd. */
+#include "kernel/x86/gemm_tile.h"
+#include "kernel/x86/x86.h"
+#include "kernel/x86/dot_vnni.h"
+
+enum { MAX_TILE = 12 };
+
+#include "kernel/x86/gemm_acc_tmpl.h"
+#include "kernel/x86/gemm_b32_tmpl.h"
+
+void td_gemm_q4_0_avx512vnni(const td_gemm_args *g) { b32_gemm(g, q4_0, q4_0_pack, q4_0_run); }
+void td_gemm_q4_1_avx512vnni(const td_gemm_args *g) { b32_gemm(g, q4_1, with_m_pack, q4_1_run); }
+void td_gemm_q5_0_avx512vnni(const td_gemm_args *g) { b32_gemm(g, q5_0, q5_0_pack, q5_0_run); }
+void td_gemm_q5_1_avx512vnni(const td_gemm_args *g) { b32_gemm(g, q5_1, with_m_pack, q5_1_run); }
+void td_gemm_q8_0_avx512vnni(const td_gemm_args *g) { b32_gemm(g, q8_0, q8_0_pack, q8_0_run); }

@@ -1,0 +1,158 @@
+/* gemm_b32_tmpl.h - integer products on weights in blocks of 32 with f16 scales: Q4_0 Q4_1 Q5_0 Q5_1
+ * Q8_0.
+ *
+ * Weights are unpacked once per tile and block into 8 registers of unsigned bytes, four along k per
+ * lane.  Where the format subtracts an offset (8, 16, or 128 for Q8_0 under VNNI), the sum starts at
+ * -offset * sum(a) instead: the same integer.
+ *
+ * A block of the buffer: int8 q[tile_m][32], float d[tile_m], and a third word per row: the int32
+ * start, or, for types with an offset field m, float(sum(a)). */
+
+/* What the types differ in: always a literal. */
+typedef struct b32_type {
+    int offset; /* subtracted from the unpacked weight; 0 for types with m */
+    int max_w;  /* largest unpacked weight; 255: signed bytes */
+    bool has_m;
+    bool has_high; /* one word of fifth bits */
+} b32_type;
+
+static const b32_type q4_0 = {.offset = 8, .max_w = 15};
+static const b32_type q4_1 = {.max_w = 15, .has_m = true};
+static const b32_type q5_0 = {.offset = 16, .max_w = 31, .has_high = true};
+static const b32_type q5_1 = {.max_w = 31, .has_m = true, .has_high = true};
+static const b32_type q8_0 = {.offset = S8_OFFSET, .max_w = 255};
+
+enum {
+    B32_ACT_BYTES = 32 + 4 + 4,
+    HALF_ROW = TD_PANEL * 2, /* bytes of a 16-bit field over the 16 outputs */
+    WORD_ROW = TD_PANEL * 4  /* of a 32-bit word */
+};
+
+TD_INLINE size_t b32_weight_bytes(b32_type type) {
+    return (size_t)(HALF_ROW + (type.has_m ? HALF_ROW : 0) + (type.has_high ? WORD_ROW : 0) +
+                    (type.max_w == 255 ? 8 : 4) * WORD_ROW);
+}
+
+/* ---- activations ---- */
+
+TD_INLINE void b32_pack(const tile_args *t, int tile_m, uint8_t *buffer, b32_type type) {
+    const td_act *a = &t->g->a;
+    for (int b = 0; b < t->n_block; b++, buffer += tile_m * B32_ACT_BYTES) {
+        uint8_t *d = buffer + tile_m * 32, *third = d + tile_m * 4;
+        const ptrdiff_t block = t->block + b;
+        for (int i = 0; i < t->rows; i++) {
+            const ptrdiff_t row = t->row + i;
+            const int sum = a->s[row * a->lds + block], start = -type.offset * sum;
+            const float sum_f = (float)sum;
+            memcpy(buffer + i * 32, a->q + row * a->ldq + block * 32, 32);
+            memcpy(d + i * 4, a->d + row * a->ldd + block, 4);
+            memcpy(third + i * 4, type.has_m ? (const void *)&sum_f : (const void *)&start, 4);
+        }
+        for (int i = t->rows; i < tile_m; i++) {
+            memset(buffer + i * 32, 0, 32);
+            memset(d + i * 4, 0, 4);
+            memset(third + i * 4, 0, 4);
+        }
+    }
+}
+
+/* ---- weights ---- */
+
+/* The fifth bits of word i of the weights, as 0x10 in each byte: bit e of the field belongs to element
+ * e, so the four bits of a word are spread over the four bytes.  x * 0x204081 puts a copy of the
+ * nibble every 7 bits: bit j of it lands on bit 8 j. */
+TD_INLINE vi b32_high_bits(vi field, int i) {
+    const vi nibble = vi_and(i ? vi_srl(field, 4 * i) : field, vi_set1_32(15));
+    return vi_and(vi_sll(vi_mul(nibble, vi_set1_32(0x204081)), 4), vi_set1_8(0x10));
+}
+
+/* Eight registers of weights of one strip of the block at w. */
+TD_INLINE void b32_weights(vi u[8], const uint8_t *w, int strip, b32_type type) {
+    w += HALF_ROW + (type.has_m ? HALF_ROW : 0) + strip * V_LANES * 4;
+    if (type.max_w == 255) {
+        TD_UNROLL for (int i = 0; i < 8; i++) u[i] = s8_weights(vi_load(w + i * WORD_ROW));
+        return;
+    }
+    const uint8_t *qs = w + (type.has_high ? WORD_ROW : 0);
+    TD_UNROLL for (int i = 0; i < 4; i++) {
+        const vi bytes = vi_load(qs + i * WORD_ROW);
+        u[i] = vi_and(bytes, vi_set1_8(15));
+        u[i + 4] = vi_and(vi_srl(bytes, 4), vi_set1_8(15));
+    }
+    if (type.has_high) {
+        const vi field = vi_load(w);
+        TD_UNROLL for (int i = 0; i < 8; i++) u[i] = vi_or(u[i], b32_high_bits(field, i));
+    }
+}
+
+TD_INLINE vi b32_dot(vi start, const vi u[8], const int8_t *a, b32_type type) {
+    return type.max_w == 255 ? dot32_s8(start, u, a) : dot32_u(start, u, a, type.max_w);
+}
+
+/* ---- the tile ---- */
+
+/* One block of one strip: acc[i] += block of row i, for the tile's rows. */
+TD_INLINE void b32_block(vf *acc, const uint8_t *w, const uint8_t *act, int tile_m, int strip,
+                         b32_type type) {
+    const uint8_t *d_act = act + tile_m * 32, *third = d_act + tile_m * 4;
+    const vf d = vf_load_f16((const uint16_t *)(const void *)w + strip * V_LANES);
+    const vf m = type.has_m
+                     ? vf_load_f16((const uint16_t *)(const void *)(w + HALF_ROW) + strip * V_LANES)
+                     : vf_zero();
+    vi u[8];
+    b32_weights(u, w, strip, type);
+    TD_UNROLL for (int i = 0; i < tile_m; i++) {
+        const vi start = type.offset ? bcast4(third + i * 4) : vi_zero();
+        const vi sum = b32_dot(start, u, (const int8_t *)act + i * 32, type);
+        const vf da = vf_bits(bcast4(d_act + i * 4));
+        acc[i] = vf_fma(vf_mul(d, da), vf_from_i32(sum), acc[i]);
+        if (type.has_m) acc[i] = vf_fma(vf_mul(m, da), vf_bits(bcast4(third + i * 4)), acc[i]);
+    }
+}
+
+TD_INLINE void b32_tile(const tile_args *t, int tile_m, const uint8_t *act, b32_type type) {
+    const size_t weight_bytes = b32_weight_bytes(type);
+    vf acc[N_STRIP][MAX_TILE];
+    tile_load(t, tile_m, acc);
+    const uint8_t *w = t->w;
+    for (int b = 0; b < t->n_block; b++) {
+        if (tile_m <= 2) prefetch_weights(w, weight_bytes);
+        TD_UNROLL for (int s = 0; s < N_STRIP; s++) b32_block(acc[s], w, act, tile_m, s, type);
+        w += weight_bytes;
+        act += tile_m * B32_ACT_BYTES;
+    }
+    tile_store(t, tile_m, acc);
+}
+
+/* MAX_TILE comes from the file that includes this one. */
+TD_INLINE void b32_run(const tile_args *t, int tile_m, const uint8_t *act, b32_type type) {
+    if (MAX_TILE >= 12 && tile_m == 12) b32_tile(t, MAX_TILE >= 12 ? 12 : 1, act, type);
+    if (MAX_TILE >= 8 && tile_m == 8) b32_tile(t, MAX_TILE >= 8 ? 8 : 1, act, type);
+    if (tile_m == 4) b32_tile(t, 4, act, type);
+    if (tile_m == 2) b32_tile(t, 2, act, type);
+    if (tile_m == 1) b32_tile(t, 1, act, type);
+}
+
+TD_INLINE void b32_gemm(const td_gemm_args *g, b32_type type, pack_act_fn *pack, tile_fn *run) {
+    const tile_plan plan = {.block_elems = 32,
+                            .weight_bytes = b32_weight_bytes(type),
+                            .act_bytes = B32_ACT_BYTES,
+                            .max_tile = MAX_TILE,
+                            .pack = pack,
+                            .run = run};
+    tile_gemm(&plan, g);
+}
+
+/* ---- the instances: what the public functions of the including file name ---- */
+
+static void q4_0_pack(const tile_args *t, int m, uint8_t *to) { b32_pack(t, m, to, q4_0); }
+static void q5_0_pack(const tile_args *t, int m, uint8_t *to) { b32_pack(t, m, to, q5_0); }
+static void q8_0_pack(const tile_args *t, int m, uint8_t *to) { b32_pack(t, m, to, q8_0); }
+/* Q4_1 and Q5_1 both keep the sum as it is. */
+static void with_m_pack(const tile_args *t, int m, uint8_t *to) { b32_pack(t, m, to, q4_1); }
+
+static void q4_0_run(const tile_args *t, int m, const uint8_t *act) { b32_run(t, m, act, q4_0); }
+static void q4_1_run(const tile_args *t, int m, const uint8_t *act) { b32_run(t, m, act, q4_1); }
+static void q5_0_run(const tile_args *t, int m, const uint8_t *act) { b32_run(t, m, act, q5_0); }
+static void q5_1_run(const tile_args *t, int m, const uint8_t *act) { b32_run(t, m, act, q5_1); }
+static void q8_0_run(const tile_args *t, int m, const uint8_t *act) { b32_run(t, m, act, q8_0); }

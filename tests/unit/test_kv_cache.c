@@ -1,0 +1,205 @@
+/* test_kv_cache.c - pages against a plain model: every position holds what was last written to it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "ops/attention.h"
+#include "ops/kv_cache.h"
+
+enum { N_CTX = 500, N_SEQ = 3, BATCH = 50, N_HEAD = 4, N_HEAD_KV = 2, HEAD_DIM = 24, N_LAYER = 2 };
+static const td_kv_shape shapes[N_LAYER] = {
+    {N_HEAD_KV, HEAD_DIM, 0 },
+    {N_HEAD_KV, HEAD_DIM, 70}
+};
+
+/* Something to store that tells layer, sequence, position and element apart. */
+static float value_at(int layer, int seq, int position, int i, bool is_v) {
+    return sinf((float)(layer * 7 + seq * 31 + position * 3 + i) * 0.37f + (is_v ? 1.0f : 0.0f));
+}
+
+typedef struct fixture {
+    td_kv_cache *kv;
+    td_pool *pool;
+    td_kernels kernels;
+    td_step step;
+    int32_t token[BATCH], position[BATCH], sequence[BATCH];
+} fixture;
+
+static void setup(fixture *f, td_kv_dtype dtype) {
+    memset(f, 0, sizeof *f);
+    td_kernels_fill(&f->kernels, td_cpu_detect());
+    assert_int_equal(td_pool_create(&f->pool, 2, NULL), TD_OK);
+    assert_int_equal(td_kv_cache_create(&f->kv, shapes, N_LAYER, dtype, N_SEQ, N_CTX, BATCH, NULL),
+                     TD_OK);
+    f->step = (td_step){.kernels = &f->kernels, .pool = f->pool, .kv = f->kv};
+}
+
+static void teardown(fixture *f) {
+    td_kv_cache_free(f->kv);
+    td_pool_free(f->pool);
+}
+
+static void write_span(fixture *f, int seq, int from, int to) {
+    enum { WIDTH = N_HEAD_KV * HEAD_DIM };
+    static float k[BATCH * WIDTH], v[BATCH * WIDTH];
+    td_batch batch = {
+        .n = to - from, .token = f->token, .position = f->position, .sequence = f->sequence};
+    f->step.batch = &batch;
+    td_kv_cache_reserve(f->kv, seq, from, to);
+    for (int i = 0; i < to - from; i++) {
+        f->position[i] = from + i;
+        f->sequence[i] = seq;
+    }
+    for (int layer = 0; layer < N_LAYER; layer++) {
+        for (int i = 0; i < (to - from) * WIDTH; i++) {
+            k[i] = value_at(layer, seq, from + i / WIDTH, i % WIDTH, false);
+            v[i] = value_at(layer, seq, from + i / WIDTH, i % WIDTH, true);
+        }
+        td_kv_write(&f->step, layer, k, v);
+    }
+}
+
+/* softmax(scale q k) v of one head in double precision, from value_at. */
+static void attend_plainly(int layer, int seq, int position, const float *q, int head,
+                           double *out) {
+    const int window = shapes[layer].window, head_kv = head / (N_HEAD / N_HEAD_KV);
+    const int first = window && position >= window ? position - window + 1 : 0;
+    double weight[N_CTX], max = -INFINITY, sum = 0;
+    for (int j = first; j <= position; j++) {
+        double dot = 0;
+        for (int d = 0; d < HEAD_DIM; d++)
+            dot += (double)q[d] * (double)value_at(layer, seq, j, head_kv * HEAD_DIM + d, false);
+        weight[j] = dot * 0.5;
+        if (weight[j] > max) max = weight[j];
+    }
+    for (int d = 0; d < HEAD_DIM; d++) out[d] = 0;
+    for (int j = first; j <= position; j++) {
+        const double p = exp(weight[j] - max);
+        sum += p;
+        for (int d = 0; d < HEAD_DIM; d++)
+            out[d] += p * (double)value_at(layer, seq, j, head_kv * HEAD_DIM + d, true);
+    }
+    for (int d = 0; d < HEAD_DIM; d++) out[d] /= sum;
+}
+
+static void check_attention(fixture *f, int seq, int position, double tolerance) {
+    float q[N_HEAD * HEAD_DIM], out[N_HEAD * HEAD_DIM];
+    const td_batch batch = {
+        .n = 1, .token = f->token, .position = &(int32_t){position}, .sequence = &(int32_t){seq}};
+    f->step.batch = &batch;
+    for (int i = 0; i < N_HEAD * HEAD_DIM; i++) q[i] = cosf((float)(i * 5 + position) * 0.11f);
+    for (int layer = 0; layer < N_LAYER; layer++) {
+        td_attention_forward(&f->step, layer, N_HEAD, 0.5f, q, out);
+        for (int h = 0; h < N_HEAD; h++) {
+            double want[HEAD_DIM];
+            attend_plainly(layer, seq, position, q + h * HEAD_DIM, h, want);
+            for (int d = 0; d < HEAD_DIM; d++)
+                assert_true(fabs((double)out[h * HEAD_DIM + d] - want[d]) <= tolerance);
+        }
+    }
+}
+
+/* Scores are sums of 24 products below 1, times 0.5, each key rounded by 2^-11 in f16: |score
+ * error| <= 24 * 0.5 * 2^-11 = 0.006, so weights move by that factor and values by 2^-11 more; in
+ * f32 the same with 2^-24 and a few roundings. */
+static const double tolerance_of[TD_N_KV_DTYPE] = {
+    [TD_KV_DTYPE_F32] = 2e-5, [TD_KV_DTYPE_F16] = 1.5e-2};
+
+static void test_attention(void **state) {
+    (void)state;
+    for (td_kv_dtype dtype = 0; dtype < TD_N_KV_DTYPE; dtype++) {
+        fixture f;
+        setup(&f, dtype);
+        int at[N_SEQ] = {0};
+        /* three sequences advance in turns by odd amounts, so that their pages interleave */
+        for (int round = 0; round < 30; round++) {
+            const int seq = round % N_SEQ, n = 1 + (round * 13) % BATCH;
+            const int to = at[seq] + n < N_CTX ? at[seq] + n : N_CTX;
+            if (to == at[seq]) continue;
+            write_span(&f, seq, at[seq], to);
+            at[seq] = to;
+            for (int s = 0; s < N_SEQ; s++)
+                if (at[s] > 0) check_attention(&f, s, at[s] - 1, tolerance_of[dtype]);
+            check_attention(&f, seq, to - (n + 1) / 2, tolerance_of[dtype]);
+        }
+        teardown(&f);
+    }
+}
+
+static void check_pages(const fixture *f) {
+    for (int i = 0; i < N_LAYER; i++) {
+        const td_kv_layer *layer = &f->kv->layers[i];
+        int used = 0;
+        for (int b = 0; b < N_SEQ * layer->n_block; b++) used += layer->page_of[b] >= 0;
+        assert_int_equal(used + layer->n_free, layer->n_page); /* invariant 2 */
+    }
+}
+
+static void test_truncate(void **state) {
+    (void)state;
+    fixture f;
+    setup(&f, TD_KV_DTYPE_F32);
+    for (int from = 0; from < 450; from += BATCH) write_span(&f, 0, from, from + BATCH);
+    check_pages(&f);
+    assert_int_equal(td_kv_cache_truncate(f.kv, 0, 440), 440); /* within the last batch */
+    check_pages(&f);
+    write_span(&f, 0, 440, 445);
+    check_attention(&f, 0, 444, tolerance_of[TD_KV_DTYPE_F32]);
+    /* the window layer has given up what position 200 would read: everything has to come again */
+    assert_int_equal(td_kv_cache_truncate(f.kv, 0, 200), 0);
+    check_pages(&f);
+    for (int i = 0; i < N_LAYER; i++)
+        assert_int_equal(f.kv->layers[i].n_free, f.kv->layers[i].n_page);
+    for (int from = 0; from < 300; from += BATCH) write_span(&f, 0, from, from + BATCH);
+    check_attention(&f, 0, 299, tolerance_of[TD_KV_DTYPE_F32]);
+    teardown(&f);
+}
+
+static void test_window_layer_is_small(void **state) {
+    (void)state;
+    fixture f;
+    setup(&f, TD_KV_DTYPE_F16);
+    /* 500 positions are 8 pages; 70 + 50 at any alignment are at most 3 */
+    assert_int_equal(f.kv->layers[0].n_page, N_SEQ * 8);
+    assert_int_equal(f.kv->layers[1].n_page, N_SEQ * 3);
+    size_t bytes;
+    assert_int_equal(
+        td_kv_cache_bytes(&bytes, shapes, N_LAYER, TD_KV_DTYPE_F16, N_SEQ, N_CTX, BATCH, NULL),
+        TD_OK);
+    assert_int_equal(bytes, 2 * N_SEQ * (8 + 3) * TD_KV_PAGE * N_HEAD_KV * HEAD_DIM * 2);
+    teardown(&f);
+}
+
+static void test_out_of_memory(void **state) {
+    (void)state;
+    for (int64_t n = 1;; n++) {
+        td_kv_cache *kv;
+        td_alloc_fault_set(n);
+        const td_status status =
+            td_kv_cache_create(&kv, shapes, N_LAYER, TD_KV_DTYPE_F16, N_SEQ, N_CTX, BATCH, NULL);
+        td_alloc_fault_set(0);
+        if (status == TD_OK) {
+            td_kv_cache_free(kv);
+            break;
+        }
+        assert_int_equal(status, TD_ERR_NOMEM);
+        assert_null(kv);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_truncate),
+        cmocka_unit_test(test_window_layer_is_small),
+        cmocka_unit_test(test_out_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
