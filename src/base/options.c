@@ -211,22 +211,36 @@ static const td_option *find_attached(const td_option_spec *spec, const char *ar
 
 /* ---- what is not known ---- */
 
-/* Long names of a spec's rows, as "--name", for td_option_nearest(). */
-static const char **long_names(const td_option_spec *spec, td_arena *arena, int *n_out) {
-    int n = 0;
-    for (int g = 0; g < TD_MAX_OPTION_GROUPS && spec->groups[g]; g++) n += spec->groups[g]->n_row;
-    const char **names = td_arena_calloc(arena, (size_t)n + 1, sizeof *names);
-    *n_out = 0;
-    if (!names) return NULL;
+/* What td_option_nearest() chooses from: the rows' long names and aliases. */
+typedef struct candidates {
+    const char **words; /* in the arena */
+    int n, cap;
+} candidates;
+
+static void add_candidate(candidates *c, td_arena *arena, const char *dashes, const char *name,
+                          size_t n) {
+    char text[MAX_SPELLING];
+    if (c->n == c->cap) return;
+    const int w = snprintf(text, sizeof text, "%s%.*s", dashes, (int)n, name);
+    c->words[c->n] = td_arena_strndup(arena, text, (size_t)w < sizeof text ? (size_t)w : 0);
+    if (c->words[c->n]) c->n++;
+}
+
+/* Memory that runs out costs the user a hint, no more. */
+static candidates find_candidates(const td_option_spec *spec, td_arena *arena) {
+    candidates c = {.cap = 512};
+    c.words = td_arena_calloc(arena, (size_t)c.cap, sizeof *c.words);
+    if (!c.words) return (candidates){0};
     for (int g = 0; g < TD_MAX_OPTION_GROUPS && spec->groups[g]; g++)
         for (int r = 0; r < spec->groups[g]->n_row; r++) {
-            char text[MAX_SPELLING];
-            snprintf(text, sizeof text, "--%s", spec->groups[g]->rows[r].name);
-            names[*n_out] = td_arena_strndup(arena, text, strlen(text));
-            if (!names[*n_out]) return names;
-            (*n_out)++;
+            const td_option *row = &spec->groups[g]->rows[r];
+            add_candidate(&c, arena, "--", row->name, strlen(row->name));
+            const char *list = row->aliases, *word;
+            size_t n;
+            while (next_word(&list, &word, &n))
+                if (word[0] == '-' && word[1] == '-') add_candidate(&c, arena, "", word, n);
         }
-    return names;
+    return c;
 }
 
 static td_status fail_unknown(const td_option_input *in, td_arena *arena, const char *written,
@@ -241,9 +255,8 @@ static td_status fail_unknown(const td_option_input *in, td_arena *arena, const 
             return td_fail(err, TD_ERR_ARGUMENT, "%s is no option of '%s', but of '%s'", written,
                            in->spec->command, in->all[i]->command);
     }
-    int n;
-    const char **names = long_names(in->spec, arena, &n);
-    const char *near = names ? td_option_nearest(written, names, n) : NULL;
+    const candidates c = find_candidates(in->spec, arena);
+    const char *near = td_option_nearest(written, c.words, c.n);
     if (near)
         return td_fail(err, TD_ERR_ARGUMENT, "unknown option %s, did you mean %s?", written, near);
     return td_fail(err, TD_ERR_ARGUMENT, "unknown option %s; 'tandem %s --help' lists them",

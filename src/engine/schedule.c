@@ -39,13 +39,13 @@ static int fill_batch(td_engine *e, bool *is_prefill) {
 
 /* Moves n_eval of the batch's sequences on; rows[] of those with nothing left queued, in slot order
  * of the batch. */
-static int collect_outputs(td_engine *e, int n, int *rows, int max_row) {
+static int collect_outputs(td_engine *e, int n, int *rows) {
     int n_row = 0;
     for (int i = 0; i < n; i++) {
         td_sequence *s = e->slots[e->batch_sequence[i]];
         s->n_eval = e->batch_position[i] + 1;
         if (s->n_eval != s->n_token) continue;
-        TD_ASSERT(n_row < max_row);
+        TD_ASSERT(n_row < e->n_out_max);
         s->i_logits = n_row;
         rows[n_row++] = i;
     }
@@ -75,7 +75,7 @@ td_status td_engine_step(td_engine *e, td_event *events, int max_event, int *n_e
     const int n = fill_batch(e, &is_prefill);
     if (n == 0) return TD_OK;
     TD_TRY(td_engine_forward(e, n, err));
-    const int n_row = collect_outputs(e, n, e->out_rows, e->n_out_max);
+    const int n_row = collect_outputs(e, n, e->out_rows);
     if (n_row > 0) td_engine_logits(e, e->out_rows, n_row);
     for (int i = 0; i < e->n_seq; i++) {
         td_sequence *s = e->slots[i];

@@ -22,19 +22,19 @@ static const struct {
     td_meta_type type;
     uint8_t bytes; /* 0: variable */
 } value_types[TD_N_GGUF_TYPE] = {
-    [TD_GGUF_U8] = {"u8", TD_META_INT, 1},
-    [TD_GGUF_I8] = {"i8", TD_META_INT, 1},
-    [TD_GGUF_U16] = {"u16", TD_META_INT, 2},
-    [TD_GGUF_I16] = {"i16", TD_META_INT, 2},
-    [TD_GGUF_U32] = {"u32", TD_META_INT, 4},
-    [TD_GGUF_I32] = {"i32", TD_META_INT, 4},
-    [TD_GGUF_F32] = {"f32", TD_META_FLOAT, 4},
-    [TD_GGUF_BOOL] = {"bool", TD_META_BOOL, 1},
+    [TD_GGUF_U8] = {"u8",     TD_META_INT,    1},
+    [TD_GGUF_I8] = {"i8",     TD_META_INT,    1},
+    [TD_GGUF_U16] = {"u16",    TD_META_INT,    2},
+    [TD_GGUF_I16] = {"i16",    TD_META_INT,    2},
+    [TD_GGUF_U32] = {"u32",    TD_META_INT,    4},
+    [TD_GGUF_I32] = {"i32",    TD_META_INT,    4},
+    [TD_GGUF_F32] = {"f32",    TD_META_FLOAT,  4},
+    [TD_GGUF_BOOL] = {"bool",   TD_META_BOOL,   1},
     [TD_GGUF_STRING] = {"string", TD_META_STRING, 0},
-    [TD_GGUF_ARRAY] = {"array", TD_META_ARRAY, 0},
-    [TD_GGUF_U64] = {"u64", TD_META_INT, 8},
-    [TD_GGUF_I64] = {"i64", TD_META_INT, 8},
-    [TD_GGUF_F64] = {"f64", TD_META_FLOAT, 8},
+    [TD_GGUF_ARRAY] = {"array",  TD_META_ARRAY,  0},
+    [TD_GGUF_U64] = {"u64",    TD_META_INT,    8},
+    [TD_GGUF_I64] = {"i64",    TD_META_INT,    8},
+    [TD_GGUF_F64] = {"f64",    TD_META_FLOAT,  8},
 };
 
 /* Names go into messages, terminals and C strings: no control bytes, no broken UTF-8. */
@@ -84,9 +84,10 @@ static td_status read_version(td_gguf *g, td_cursor *c, td_err *err) {
     const uint8_t *magic;
     TD_TRY(td_cursor_bytes(c, &magic, 4, "magic", err));
     if (memcmp(magic, "GGUF", 4) != 0)
-        return td_fail(err, TD_ERR_FORMAT,
-                       "%s: not a GGUF file: begins with bytes %02x %02x %02x %02x, wanted \"GGUF\"",
-                       c->name, magic[0], magic[1], magic[2], magic[3]);
+        return td_fail(
+            err, TD_ERR_FORMAT,
+            "%s: not a GGUF file: begins with bytes %02x %02x %02x %02x, wanted \"GGUF\"", c->name,
+            magic[0], magic[1], magic[2], magic[3]);
     TD_TRY(td_cursor_u32(c, &g->version, "version", err));
     if (g->version != 0 && (g->version & 0xffff) == 0)
         return td_fail(err, TD_ERR_UNSUPPORTED,
@@ -126,8 +127,9 @@ static td_status read_value_type(td_cursor *c, td_gguf_type *out, const char *ke
     uint32_t id;
     TD_TRY(td_cursor_u32(c, &id, key, err));
     if (id >= TD_N_GGUF_TYPE)
-        return td_fail(err, TD_ERR_FORMAT, "%s: key '%s' has value type %" PRIu32 ", wanted 0 to %d",
-                       c->name, key, id, TD_N_GGUF_TYPE - 1);
+        return td_fail(err, TD_ERR_FORMAT,
+                       "%s: key '%s' has value type %" PRIu32 ", wanted 0 to %d", c->name, key, id,
+                       TD_N_GGUF_TYPE - 1);
     *out = (td_gguf_type)id;
     return TD_OK;
 }
@@ -166,10 +168,10 @@ static td_status read_elements(td_gguf *g, td_cursor *c, td_gguf_meta *m, td_met
     const bool is_string = m->stored == TD_GGUF_STRING;
     const size_t elem_bytes = is_string ? 8 : value_types[m->stored].bytes;
     if (m->meta.n_elem > td_cursor_left(c) / elem_bytes)
-        return td_fail(err, TD_ERR_FORMAT,
-                       "%s: key '%s': %" PRIu64 " elements of type %s do not fit the %zu bytes left",
-                       c->name, m->meta.key, m->meta.n_elem, value_types[m->stored].name,
-                       td_cursor_left(c));
+        return td_fail(
+            err, TD_ERR_FORMAT,
+            "%s: key '%s': %" PRIu64 " elements of type %s do not fit the %zu bytes left", c->name,
+            m->meta.key, m->meta.n_elem, value_types[m->stored].name, td_cursor_left(c));
     m->data = c->data + c->at;
     if (is_string) {
         *type = TD_META_STRING;
@@ -314,8 +316,8 @@ static td_status read_tensor(td_gguf *g, td_cursor *c, td_tensor *t, td_err *err
     TD_TRY(td_cursor_u64(c, &offset, t->name, err));
     if (offset % g->alignment != 0)
         return td_fail(err, TD_ERR_FORMAT,
-                       "%s: tensor '%s' is at offset %" PRIu64 ", wanted a multiple of %zu", c->name,
-                       t->name, offset, g->alignment);
+                       "%s: tensor '%s' is at offset %" PRIu64 ", wanted a multiple of %zu",
+                       c->name, t->name, offset, g->alignment);
     t->offset = (size_t)offset;
     return TD_OK;
 }
@@ -328,10 +330,11 @@ static td_status place_tensors(td_gguf *g, const td_cursor *c, td_err *err) {
         size_t from, to;
         if (__builtin_add_overflow(data_at, t->offset, &from) ||
             __builtin_add_overflow(from, t->n_bytes, &to) || to > g->n)
-            return td_fail(err, TD_ERR_FORMAT,
-                           "%s: tensor '%s' wants %zu bytes at offset %zu of the data, which begins "
-                           "at byte %zu, but the file has %zu bytes",
-                           c->name, t->name, t->n_bytes, t->offset, data_at, g->n);
+            return td_fail(
+                err, TD_ERR_FORMAT,
+                "%s: tensor '%s' wants %zu bytes at offset %zu of the data, which begins "
+                "at byte %zu, but the file has %zu bytes",
+                c->name, t->name, t->n_bytes, t->offset, data_at, g->n);
         t->offset = from;
         t->data = g->image + from;
     }

@@ -45,9 +45,9 @@ typedef enum td_gguf_type {
 /* A metadata entry; the td_meta handed out is the first field of one. */
 typedef struct td_gguf_meta {
     td_meta meta;
-    td_gguf_type stored;  /* type of the scalar, or of the elements of the array */
-    const uint8_t *data;  /* first element, unaligned; of strings: the first length */
-    uint64_t *string_at;  /* in the arena; [n_elem] offsets from data, arrays of strings only */
+    td_gguf_type stored; /* type of the scalar, or of the elements of the array */
+    const uint8_t *data; /* first element, unaligned; of strings: the first length */
+    uint64_t *string_at; /* in the arena; [n_elem] offsets from data, arrays of strings only */
 } td_gguf_meta;
 
 /* A parsed file.  Caller's memory; fields are read by checkpoint.c only. */

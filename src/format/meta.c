@@ -98,11 +98,13 @@ static td_status int_in_range(const td_checkpoint *ckpt, const td_meta *m, uint6
     const td_gguf_meta *g = (const td_gguf_meta *)m;
     const int64_t v = td_meta_int(m, i);
     if (g->stored == TD_GGUF_U64 && v < 0)
-        return td_fail(err, TD_ERR_FORMAT, "%s: key '%s' is %" PRIu64 ", wanted %" PRId64
-                       " to %" PRId64, td_checkpoint_file(ckpt, 0), m->key, (uint64_t)v, min, max);
+        return td_fail(err, TD_ERR_FORMAT,
+                       "%s: key '%s' is %" PRIu64 ", wanted %" PRId64 " to %" PRId64,
+                       td_checkpoint_file(ckpt, 0), m->key, (uint64_t)v, min, max);
     if (v < min || v > max)
-        return td_fail(err, TD_ERR_FORMAT, "%s: key '%s' is %" PRId64 ", wanted %" PRId64
-                       " to %" PRId64, td_checkpoint_file(ckpt, 0), m->key, v, min, max);
+        return td_fail(err, TD_ERR_FORMAT,
+                       "%s: key '%s' is %" PRId64 ", wanted %" PRId64 " to %" PRId64,
+                       td_checkpoint_file(ckpt, 0), m->key, v, min, max);
     *out = v;
     return TD_OK;
 }

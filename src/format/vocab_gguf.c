@@ -16,22 +16,22 @@ static const struct {
     const char *pre;
     bool add_bos, ignore_merges;
 } pre_defaults[] = {
-    {"chameleon", true, false},
-    {"falcon-h1", true, true},
-    {"falcon3", true, true},
-    {"glm4", false, true},
-    {"glm5", false, true},
-    {"granite-embed-multi-97m", false, true},
-    {"jina-v5-nano", true, true},
-    {"lfm2", true, true},
-    {"llama-bpe", true, true},
-    {"llama-v3", true, true},
-    {"llama3", true, true},
-    {"midm-2.0", true, true},
-    {"minicpm5", false, true},
-    {"pixtral", true, true},
-    {"tekken", true, true},
-    {"youtu", false, true},
+    {"chameleon",               true,  false},
+    {"falcon-h1",               true,  true },
+    {"falcon3",                 true,  true },
+    {"glm4",                    false, true },
+    {"glm5",                    false, true },
+    {"granite-embed-multi-97m", false, true },
+    {"jina-v5-nano",            true,  true },
+    {"lfm2",                    true,  true },
+    {"llama-bpe",               true,  true },
+    {"llama-v3",                true,  true },
+    {"llama3",                  true,  true },
+    {"midm-2.0",                true,  true },
+    {"minicpm5",                false, true },
+    {"pixtral",                 true,  true },
+    {"tekken",                  true,  true },
+    {"youtu",                   false, true },
 };
 
 /* Tokens that end a turn, for files without eot_token_id; an earlier name wins.  gpt-oss has both
@@ -167,8 +167,7 @@ static td_status read_id(const td_checkpoint *ckpt, const td_vocab *vocab, const
     const td_meta *m = td_checkpoint_meta(ckpt, key);
     int64_t id = -1;
     *out = -1;
-    if (m && m->type == TD_META_INT &&
-        (td_meta_int(m, 0) == -1 || td_meta_int(m, 0) == UINT32_MAX))
+    if (m && m->type == TD_META_INT && (td_meta_int(m, 0) == -1 || td_meta_int(m, 0) == UINT32_MAX))
         return TD_OK;
     TD_TRY(td_checkpoint_get_int(ckpt, key, false, 0, vocab->n_token - 1, &id, err));
     *out = (int32_t)id;

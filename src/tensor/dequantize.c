@@ -112,8 +112,7 @@ static void dequantize_k45(const uint8_t *b, const uint8_t *qh, const uint8_t *q
 }
 
 static void dequantize_q4_k(const uint8_t *b, float *y, size_t k) {
-    for (const float *end = y + k; y < end; y += 256, b += 144)
-        dequantize_k45(b, NULL, b + 16, y);
+    for (const float *end = y + k; y < end; y += 256, b += 144) dequantize_k45(b, NULL, b + 16, y);
 }
 
 static void dequantize_q5_k(const uint8_t *b, float *y, size_t k) {

@@ -1,68 +1,98 @@
 /* dtype.c - the table of block types, by GGUF id.
  *
- * A readable type also lists the words of its block, in file order: kernel/pack.h moves words, never
- * bits, so a word must not straddle two fields.  d and m are f16 scale and offset, qs the low bits
- * of the weights, qh their high bits, scales the packed sub-block scales. */
+ * A readable type also lists the words of its block, in file order: kernel/pack.h moves words,
+ * never bits, so a word must not straddle two fields.  d and m are f16 scale and offset, qs the low
+ * bits of the weights, qh their high bits, scales the packed sub-block scales. */
 #include "tensor/dtype.h"
 
 #include <strings.h>
 
-#define BLOCK(elems, bytes) .block_elems = (elems), .block_bytes = (bytes)
-
+/* clang-format off */
 static const td_dtype_info infos[TD_N_DTYPE] = {
-    [TD_DTYPE_F32] = {"f32", BLOCK(1, 4), true, {{4, 1}}},
-    [TD_DTYPE_F16] = {"f16", BLOCK(1, 2), true, {{2, 1}}},
-    [TD_DTYPE_BF16] = {"bf16", BLOCK(1, 2), true, {{2, 1}}},
-    [TD_DTYPE_Q4_0] = {"q4_0", BLOCK(32, 18), true, {{2, 1}, {4, 4}}},                 /* d qs */
-    [TD_DTYPE_Q4_1] = {"q4_1", BLOCK(32, 20), true, {{2, 1}, {2, 1}, {4, 4}}},         /* d m qs */
-    [TD_DTYPE_Q5_0] = {"q5_0", BLOCK(32, 22), true, {{2, 1}, {4, 1}, {4, 4}}},         /* d qh qs */
-    [TD_DTYPE_Q5_1] = {"q5_1", BLOCK(32, 24), true, {{2, 1}, {2, 1}, {4, 1}, {4, 4}}}, /* d m qh qs */
-    [TD_DTYPE_Q8_0] = {"q8_0", BLOCK(32, 34), true, {{2, 1}, {4, 8}}},                 /* d qs */
+    /*                 name  elems  bytes        fields */
+    [TD_DTYPE_F32]  = {"f32",    1,   4, true, {{4, 1}}},
+    [TD_DTYPE_F16]  = {"f16",    1,   2, true, {{2, 1}}},
+    [TD_DTYPE_BF16] = {"bf16",   1,   2, true, {{2, 1}}},
+    /* d qs */
+    [TD_DTYPE_Q4_0] = {"q4_0",  32,  18, true, {{2, 1}, {4, 4}}},
+    /* d m qs */
+    [TD_DTYPE_Q4_1] = {"q4_1",  32,  20, true, {{2, 1}, {2, 1}, {4, 4}}},
+    /* d qh qs */
+    [TD_DTYPE_Q5_0] = {"q5_0",  32,  22, true, {{2, 1}, {4, 1}, {4, 4}}},
+    /* d m qh qs */
+    [TD_DTYPE_Q5_1] = {"q5_1",  32,  24, true, {{2, 1}, {2, 1}, {4, 1}, {4, 4}}},
+    /* d qs */
+    [TD_DTYPE_Q8_0] = {"q8_0",  32,  34, true, {{2, 1}, {4, 8}}},
     /* d dmin scales qs */
-    [TD_DTYPE_Q4_K] = {"q4_k", BLOCK(256, 144), true, {{2, 1}, {2, 1}, {4, 3}, {4, 32}}},
+    [TD_DTYPE_Q4_K] = {"q4_k", 256, 144, true, {{2, 1}, {2, 1}, {4, 3}, {4, 32}}},
     /* d dmin scales qh qs */
-    [TD_DTYPE_Q5_K] = {"q5_k", BLOCK(256, 176), true, {{2, 1}, {2, 1}, {4, 3}, {4, 8}, {4, 32}}},
+    [TD_DTYPE_Q5_K] = {"q5_k", 256, 176, true, {{2, 1}, {2, 1}, {4, 3}, {4, 8}, {4, 32}}},
     /* ql qh scales d */
-    [TD_DTYPE_Q6_K] = {"q6_k", BLOCK(256, 210), true, {{4, 32}, {4, 16}, {4, 4}, {2, 1}}},
+    [TD_DTYPE_Q6_K] = {"q6_k", 256, 210, true, {{4, 32}, {4, 16}, {4, 4}, {2, 1}}},
 
     /* Known by size only. */
-    [9] = {"q8_1", BLOCK(32, 36)},
-    [10] = {"q2_k", BLOCK(256, 84)},
-    [11] = {"q3_k", BLOCK(256, 110)},
-    [15] = {"q8_k", BLOCK(256, 292)},
-    [16] = {"iq2_xxs", BLOCK(256, 66)},
-    [17] = {"iq2_xs", BLOCK(256, 74)},
-    [18] = {"iq3_xxs", BLOCK(256, 98)},
-    [19] = {"iq1_s", BLOCK(256, 50)},
-    [20] = {"iq4_nl", BLOCK(32, 18)},
-    [21] = {"iq3_s", BLOCK(256, 110)},
-    [22] = {"iq2_s", BLOCK(256, 82)},
-    [23] = {"iq4_xs", BLOCK(256, 136)},
-    [24] = {"i8", BLOCK(1, 1)},
-    [25] = {"i16", BLOCK(1, 2)},
-    [26] = {"i32", BLOCK(1, 4)},
-    [27] = {"i64", BLOCK(1, 8)},
-    [28] = {"f64", BLOCK(1, 8)},
-    [29] = {"iq1_m", BLOCK(256, 56)},
-    [34] = {"tq1_0", BLOCK(256, 54)},
-    [35] = {"tq2_0", BLOCK(256, 66)},
-    [39] = {"mxfp4", BLOCK(32, 17)},
-    [40] = {"nvfp4", BLOCK(64, 36)},
-    [41] = {"q1_0", BLOCK(128, 18)},
-    [42] = {"q2_0", BLOCK(64, 18)},
+    [9]  = {"q8_1",     32,  36, false, {{0, 0}}},
+    [10] = {"q2_k",    256,  84, false, {{0, 0}}},
+    [11] = {"q3_k",    256, 110, false, {{0, 0}}},
+    [15] = {"q8_k",    256, 292, false, {{0, 0}}},
+    [16] = {"iq2_xxs", 256,  66, false, {{0, 0}}},
+    [17] = {"iq2_xs",  256,  74, false, {{0, 0}}},
+    [18] = {"iq3_xxs", 256,  98, false, {{0, 0}}},
+    [19] = {"iq1_s",   256,  50, false, {{0, 0}}},
+    [20] = {"iq4_nl",   32,  18, false, {{0, 0}}},
+    [21] = {"iq3_s",   256, 110, false, {{0, 0}}},
+    [22] = {"iq2_s",   256,  82, false, {{0, 0}}},
+    [23] = {"iq4_xs",  256, 136, false, {{0, 0}}},
+    [24] = {"i8",        1,   1, false, {{0, 0}}},
+    [25] = {"i16",       1,   2, false, {{0, 0}}},
+    [26] = {"i32",       1,   4, false, {{0, 0}}},
+    [27] = {"i64",       1,   8, false, {{0, 0}}},
+    [28] = {"f64",       1,   8, false, {{0, 0}}},
+    [29] = {"iq1_m",   256,  56, false, {{0, 0}}},
+    [34] = {"tq1_0",   256,  54, false, {{0, 0}}},
+    [35] = {"tq2_0",   256,  66, false, {{0, 0}}},
+    [39] = {"mxfp4",    32,  17, false, {{0, 0}}},
+    [40] = {"nvfp4",    64,  36, false, {{0, 0}}},
+    [41] = {"q1_0",    128,  18, false, {{0, 0}}},
+    [42] = {"q2_0",     64,  18, false, {{0, 0}}},
 };
+/* clang-format on */
 
 /* Ids without a size: those GGUF removed, and ik_llama.cpp's own, whose rows may carry a header. */
 static const struct {
     int id;
     const char *name;
 } names[] = {
-    {4, "q4_2"},        {5, "q4_3"},        {31, "q4_0_4_4"},   {32, "q4_0_4_8"},   {33, "q4_0_8_8"},
-    {36, "iq4_nl_4_4"}, {37, "iq4_nl_4_8"}, {38, "iq4_nl_8_8"}, {97, "q8_0_x4"},    {98, "q8_1_x4"},
-    {99, "q8_2_x4"},    {133, "q6_0"},      {134, "iq1_bn"},    {135, "iq2_bn"},    {137, "iq2_k"},
-    {138, "iq3_k"},     {139, "iq4_k"},     {140, "iq5_k"},     {141, "iq6_k"},     {144, "iq4_ks"},
-    {145, "iq2_ks"},    {146, "iq4_kss"},   {151, "q8_kv"},     {152, "iq5_ks"},    {153, "iq2_kt"},
-    {154, "iq3_kt"},    {155, "iq4_kt"},    {156, "iq3_ks"},    {157, "iq2_kl"},    {158, "iq1_kt"},
+    {4,   "q4_2"      },
+    {5,   "q4_3"      },
+    {31,  "q4_0_4_4"  },
+    {32,  "q4_0_4_8"  },
+    {33,  "q4_0_8_8"  },
+    {36,  "iq4_nl_4_4"},
+    {37,  "iq4_nl_4_8"},
+    {38,  "iq4_nl_8_8"},
+    {97,  "q8_0_x4"   },
+    {98,  "q8_1_x4"   },
+    {99,  "q8_2_x4"   },
+    {133, "q6_0"      },
+    {134, "iq1_bn"    },
+    {135, "iq2_bn"    },
+    {137, "iq2_k"     },
+    {138, "iq3_k"     },
+    {139, "iq4_k"     },
+    {140, "iq5_k"     },
+    {141, "iq6_k"     },
+    {144, "iq4_ks"    },
+    {145, "iq2_ks"    },
+    {146, "iq4_kss"   },
+    {151, "q8_kv"     },
+    {152, "iq5_ks"    },
+    {153, "iq2_kt"    },
+    {154, "iq3_kt"    },
+    {155, "iq4_kt"    },
+    {156, "iq3_ks"    },
+    {157, "iq2_kl"    },
+    {158, "iq1_kt"    },
 };
 
 const td_dtype_info *td_dtype_get_info(int id) {

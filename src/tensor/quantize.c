@@ -32,8 +32,7 @@ static float signed_max(const float *x, int n) {
 static float levels_symmetric(const float *x, int half, uint8_t q[32]) {
     const float d = signed_max(x, 32) / -(float)half;
     const float id = reciprocal(d);
-    for (int i = 0; i < 32; i++)
-        q[i] = to_level(x[i] * id + ((float)half + 0.5f), 2 * half - 1);
+    for (int i = 0; i < 32; i++) q[i] = to_level(x[i] * id + ((float)half + 0.5f), 2 * half - 1);
     return d;
 }
 

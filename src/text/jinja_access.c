@@ -106,8 +106,8 @@ static const td_value *macro_attr(td_jeval *ev, const td_value *v, const char *n
     return names;
 }
 
-/* What Python's getattr would find on v; NULL with ev->status TD_OK if nothing. */
-static const td_value *own_attr(td_jeval *ev, const td_value *v, const char *name, size_t n) {
+/* What Python's getattr would find. */
+const td_value *td_jinja_own_attr(td_jeval *ev, const td_value *v, const char *name, size_t n) {
     bool is_unsafe = false;
     if (v->kind == TD_KIND_NAMESPACE) return td_value_find_text(v, name, n);
     if (v->kind == TD_KIND_LOOP) return td_jinja_loop_attr(ev, v, name, n);
@@ -131,7 +131,7 @@ static const td_value *missing(td_jeval *ev, const td_value *v, const char *name
 
 const td_value *td_jinja_attr(td_jeval *ev, const td_value *v, const char *name, size_t n) {
     if (v->type == TD_VALUE_UNDEFINED) return td_jinja_fail_undefined(ev, v);
-    const td_value *found = own_attr(ev, v, name, n);
+    const td_value *found = td_jinja_own_attr(ev, v, name, n);
     if (found || ev->status) return found;
     if (v->type == TD_VALUE_MAP && v->kind != TD_KIND_NAMESPACE)
         found = td_value_find_text(v, name, n);
@@ -172,7 +172,7 @@ const td_value *td_jinja_item(td_jeval *ev, const td_value *v, const td_value *k
                                               : td_jinja_nth(ev, v, (size_t)i);
     }
     if (key->type == TD_VALUE_STRING) {
-        const td_value *found = own_attr(ev, v, key->u.string.text, key->u.string.n);
+        const td_value *found = td_jinja_own_attr(ev, v, key->u.string.text, key->u.string.n);
         if (found || ev->status) return found;
         return td_jinja_undefined(ev, v, key->u.string.text);
     }

@@ -172,18 +172,18 @@ typedef struct td_jfunction {
 } td_jfunction;
 
 /* NULL if there is none. */
-const td_jfunction *td_jinja_filter(const char *name);
-const td_jfunction *td_jinja_test(const char *name);
-const td_jfunction *td_jinja_global(const char *name);
+const td_jfunction *td_jinja_filter(const char *name); /* jinja_filters.c */
+const td_jfunction *td_jinja_test(const char *name);   /* jinja_tests.c */
+const td_jfunction *td_jinja_global(const char *name); /* jinja_globals.c */
 /* A method of self's type; *is_unsafe when the sandbox forbids it. */
 const td_jfunction *td_jinja_method(const td_value *self, const char *name, size_t n,
                                     bool *is_unsafe);
-extern const td_jfunction td_jinja_str_methods[];  /* ends with a NULL name, as all below */
-extern const td_jfunction td_jinja_str_methods2[]; /* padding, classes */
-extern const td_jfunction td_jinja_text_filters[];
-extern const td_jfunction td_jinja_number_filters[];
-extern const td_jfunction td_jinja_list_filters[];
-extern const td_jfunction td_jinja_pick_filters[];
+/* Tables end with a NULL name. */
+extern const td_jfunction td_jinja_str_methods[];  /* jinja_methods.c: cutting and searching */
+extern const td_jfunction td_jinja_case_methods[]; /* jinja_str.c: case, padding, classes */
+extern const td_jfunction td_jinja_text_filters[]; /* jinja_text.c */
+extern const td_jfunction td_jinja_seq_filters[];  /* jinja_seq.c: sorting and regrouping */
+extern const td_jfunction td_jinja_pick_filters[]; /* jinja_pick.c: map, select and so on */
 const td_jfunction *td_jinja_table_find(const td_jfunction *table, const char *name, size_t n);
 
 /* Sorts the arguments into f's parameters and calls it. */
@@ -304,6 +304,8 @@ double td_jinja_as_float(const td_value *v);         /* of a number */
 const td_value *td_jinja_attr(td_jeval *ev, const td_value *v, const char *name, size_t n);
 const td_value *td_jinja_item(td_jeval *ev, const td_value *v, const td_value *key);
 const td_value *td_jinja_slice(td_jeval *ev, const td_value *v, const td_value *const bounds[3]);
+/* As td_jinja_attr without looking at a mapping's items; NULL with ev->status TD_OK: has none. */
+const td_value *td_jinja_own_attr(td_jeval *ev, const td_value *v, const char *name, size_t n);
 /* "a.0.b" applied to v, as the filters' attribute= does. */
 const td_value *td_jinja_path(td_jeval *ev, const td_value *v, const td_value *path);
 /* What a for loop over v would see: a list or range, never an iterator.  NULL: not iterable. */
@@ -322,12 +324,21 @@ const td_value *td_jinja_format(td_jeval *ev, const td_value *format, const td_j
 /* Parameters of functions: fail when the value has the wrong type. */
 bool td_jinja_param_int(td_jeval *ev, const td_jcall *call, int i, int64_t *out);
 bool td_jinja_param_text(td_jeval *ev, const td_jcall *call, int i, const char **text, size_t *n);
+bool td_jinja_param_given(const td_jcall *call, int i); /* and not none */
+bool td_jinja_param_bool(const td_jcall *call, int i, bool otherwise);
+/* int(text, base) and float(text), as Python reads them; false: not a number. */
+bool td_jinja_parse_int(const char *s, size_t n, int base, int64_t *out, bool *too_large);
+bool td_jinja_parse_float(const char *s, size_t n, double *out);
+/* Copies v's text converted. */
+const td_value *td_jinja_convert(td_jeval *ev, const td_value *v, int td_pystr_case_value);
+/* The end of the line from `at` on: *next is behind its newline, of any kind. */
+size_t td_jinja_line_end(const char *s, size_t n, size_t at, size_t *next);
 /* v as text: itself when a string, else str(v). */
 const td_value *td_jinja_to_string(td_jeval *ev, const td_value *v);
 /* With & < > ' " replaced, as a TD_KIND_MARKUP. */
 const td_value *td_jinja_escape(td_jeval *ev, const td_value *v);
 const td_value *td_jinja_mark(td_jeval *ev, const td_value *v, td_value_kind kind);
-/* Stable; key(item) must have been put into keys, item by item.  NULL: failed. */
+/* Sorts items by keys, two lists side by side; stable.  A new list; NULL: failed. */
 td_value *td_jinja_sort(td_jeval *ev, const td_value *items, const td_value *keys, bool reverse);
 
 #endif

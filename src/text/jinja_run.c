@@ -243,3 +243,11 @@ bool td_jinja_param_text(td_jeval *ev, const td_jcall *call, int i, const char *
                       v ? td_value_type_name(v) : "nothing");
     return false;
 }
+
+bool td_jinja_param_given(const td_jcall *call, int i) {
+    return call->param[i] && call->param[i]->type != TD_VALUE_NONE;
+}
+
+bool td_jinja_param_bool(const td_jcall *call, int i, bool otherwise) {
+    return call->param[i] ? td_jinja_truth(call->param[i]) : otherwise;
+}

@@ -1,8 +1,78 @@
 /* fill_x86.c - which level overrides which slot.  Levels in rising order of preference; a later
  * line wins. */
-#include "kernel/kernels.h"
+#include "kernel/x86/x86.h"
+
+static void fill_avx2(td_kernels *t) {
+    t->gemm[TD_DTYPE_F32] = (td_gemm_impl){"gemm_f32_avx2", TD_ACT_F32, td_gemm_f32_avx2};
+    t->gemm[TD_DTYPE_F16] = (td_gemm_impl){"gemm_f16_avx2", TD_ACT_F32, td_gemm_f16_avx2};
+    t->gemm[TD_DTYPE_BF16] = (td_gemm_impl){"gemm_bf16_avx2", TD_ACT_F32, td_gemm_bf16_avx2};
+    t->gemm[TD_DTYPE_Q4_0] = (td_gemm_impl){"gemm_q4_0_avx2", TD_ACT_Q8_32, td_gemm_q4_0_avx2};
+    t->gemm[TD_DTYPE_Q4_1] = (td_gemm_impl){"gemm_q4_1_avx2", TD_ACT_Q8_32, td_gemm_q4_1_avx2};
+    t->gemm[TD_DTYPE_Q5_0] = (td_gemm_impl){"gemm_q5_0_avx2", TD_ACT_Q8_32, td_gemm_q5_0_avx2};
+    t->gemm[TD_DTYPE_Q5_1] = (td_gemm_impl){"gemm_q5_1_avx2", TD_ACT_Q8_32, td_gemm_q5_1_avx2};
+    t->gemm[TD_DTYPE_Q8_0] = (td_gemm_impl){"gemm_q8_0_avx2", TD_ACT_Q8_32, td_gemm_q8_0_avx2};
+    t->gemm[TD_DTYPE_Q4_K] = (td_gemm_impl){"gemm_q4_k_avx2", TD_ACT_Q8_256, td_gemm_q4_k_avx2};
+    t->gemm[TD_DTYPE_Q5_K] = (td_gemm_impl){"gemm_q5_k_avx2", TD_ACT_Q8_256, td_gemm_q5_k_avx2};
+    t->gemm[TD_DTYPE_Q6_K] = (td_gemm_impl){"gemm_q6_k_avx2", TD_ACT_Q8_256, td_gemm_q6_k_avx2};
+    t->quantize_act[TD_ACT_Q8_32] = td_quantize_act_q8_32_avx2;
+    t->quantize_act[TD_ACT_Q8_256] = td_quantize_act_q8_256_avx2;
+    t->rms_norm = td_rms_norm_avx2;
+    t->swiglu = td_swiglu_avx2;
+    t->geglu_tanh = td_geglu_tanh_avx2;
+    t->add = td_add_avx2;
+    t->scale = td_scale_avx2;
+    t->max = td_max_avx2;
+    t->exp_sum = td_exp_sum_avx2;
+    t->to_f16 = td_to_f16_avx2;
+    t->attn_score[TD_KV_DTYPE_F32] = td_attn_score_f32_avx2;
+    t->attn_score[TD_KV_DTYPE_F16] = td_attn_score_f16_avx2;
+    t->attn_value[TD_KV_DTYPE_F32] = td_attn_value_f32_avx2;
+    t->attn_value[TD_KV_DTYPE_F16] = td_attn_value_f16_avx2;
+    t->rope = td_rope_avx2;
+}
+
+static void fill_avx512(td_kernels *t) {
+    t->gemm[TD_DTYPE_F32] = (td_gemm_impl){"gemm_f32_avx512", TD_ACT_F32, td_gemm_f32_avx512};
+    t->gemm[TD_DTYPE_F16] = (td_gemm_impl){"gemm_f16_avx512", TD_ACT_F32, td_gemm_f16_avx512};
+    t->gemm[TD_DTYPE_BF16] = (td_gemm_impl){"gemm_bf16_avx512", TD_ACT_F32, td_gemm_bf16_avx512};
+    t->gemm[TD_DTYPE_Q4_0] = (td_gemm_impl){"gemm_q4_0_avx512", TD_ACT_Q8_32, td_gemm_q4_0_avx512};
+    t->gemm[TD_DTYPE_Q4_1] = (td_gemm_impl){"gemm_q4_1_avx512", TD_ACT_Q8_32, td_gemm_q4_1_avx512};
+    t->gemm[TD_DTYPE_Q5_0] = (td_gemm_impl){"gemm_q5_0_avx512", TD_ACT_Q8_32, td_gemm_q5_0_avx512};
+    t->gemm[TD_DTYPE_Q5_1] = (td_gemm_impl){"gemm_q5_1_avx512", TD_ACT_Q8_32, td_gemm_q5_1_avx512};
+    t->gemm[TD_DTYPE_Q8_0] = (td_gemm_impl){"gemm_q8_0_avx512", TD_ACT_Q8_32, td_gemm_q8_0_avx512};
+    t->gemm[TD_DTYPE_Q4_K] = (td_gemm_impl){"gemm_q4_k_avx512", TD_ACT_Q8_256, td_gemm_q4_k_avx512};
+    t->gemm[TD_DTYPE_Q5_K] = (td_gemm_impl){"gemm_q5_k_avx512", TD_ACT_Q8_256, td_gemm_q5_k_avx512};
+    t->gemm[TD_DTYPE_Q6_K] = (td_gemm_impl){"gemm_q6_k_avx512", TD_ACT_Q8_256, td_gemm_q6_k_avx512};
+    t->quantize_act[TD_ACT_Q8_32] = td_quantize_act_q8_32_avx512;
+    t->quantize_act[TD_ACT_Q8_256] = td_quantize_act_q8_256_avx512;
+    t->rms_norm = td_rms_norm_avx512;
+    t->swiglu = td_swiglu_avx512;
+    t->geglu_tanh = td_geglu_tanh_avx512;
+    t->add = td_add_avx512;
+    t->scale = td_scale_avx512;
+    t->max = td_max_avx512;
+    t->exp_sum = td_exp_sum_avx512;
+    t->to_f16 = td_to_f16_avx512;
+    t->attn_score[TD_KV_DTYPE_F32] = td_attn_score_f32_avx512;
+    t->attn_score[TD_KV_DTYPE_F16] = td_attn_score_f16_avx512;
+    t->attn_value[TD_KV_DTYPE_F32] = td_attn_value_f32_avx512;
+    t->attn_value[TD_KV_DTYPE_F16] = td_attn_value_f16_avx512;
+    t->rope = td_rope_avx512;
+}
+
+static void fill_avx512vnni(td_kernels *t) {
+    t->gemm[TD_DTYPE_Q4_0] = (td_gemm_impl){"gemm_q4_0_avx512vnni", TD_ACT_Q8_32, td_gemm_q4_0_avx512vnni};
+    t->gemm[TD_DTYPE_Q4_1] = (td_gemm_impl){"gemm_q4_1_avx512vnni", TD_ACT_Q8_32, td_gemm_q4_1_avx512vnni};
+    t->gemm[TD_DTYPE_Q5_0] = (td_gemm_impl){"gemm_q5_0_avx512vnni", TD_ACT_Q8_32, td_gemm_q5_0_avx512vnni};
+    t->gemm[TD_DTYPE_Q5_1] = (td_gemm_impl){"gemm_q5_1_avx512vnni", TD_ACT_Q8_32, td_gemm_q5_1_avx512vnni};
+    t->gemm[TD_DTYPE_Q8_0] = (td_gemm_impl){"gemm_q8_0_avx512vnni", TD_ACT_Q8_32, td_gemm_q8_0_avx512vnni};
+    t->gemm[TD_DTYPE_Q4_K] = (td_gemm_impl){"gemm_q4_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q4_k_avx512vnni};
+    t->gemm[TD_DTYPE_Q5_K] = (td_gemm_impl){"gemm_q5_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q5_k_avx512vnni};
+    t->gemm[TD_DTYPE_Q6_K] = (td_gemm_impl){"gemm_q6_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q6_k_avx512vnni};
+}
 
 void td_kernels_x86(td_kernels *t, unsigned flags) {
-    (void)t;
-    (void)flags;
+    if (flags & TD_CPU_AVX2) fill_avx2(t);
+    if (flags & TD_CPU_AVX512) fill_avx512(t);
+    if (flags & TD_CPU_AVX512_VNNI) fill_avx512vnni(t);
 }
