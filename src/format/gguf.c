@@ -60,7 +60,7 @@ static td_status read_string(td_cursor *c, td_string *out, const char *what, td_
 /* A key or tensor name of 1 to `max` printable bytes, copied into the arena. */
 static td_status read_name(td_gguf *g, td_cursor *c, const char **out, size_t max, const char *what,
                            td_err *err) {
-    td_string s;
+    td_string s = {NULL, 0};
     TD_TRY(read_string(c, &s, what, err));
     if (s.n == 0 || s.n > max)
         return td_fail(err, TD_ERR_FORMAT, "%s: %s is %zu bytes long, wanted 1 to %zu", c->name,

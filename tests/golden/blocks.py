@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Fingerprints of what the `gguf` Python package makes of blocks and floats: writes blocks.h.
+
+    python3 tests/golden/blocks.py > tests/golden/blocks.h
+
+Blocks and floats come from a counter-based generator that tests/unit/test_quantize.c repeats, so
+only 64-bit hashes are kept.  Both sides must make the same input: read the comments there too.
+"""
+import sys
+from importlib.metadata import version
+
+import gguf
+import numpy as np
+
+U64 = np.uint64
+GOLDEN = 0x9E3779B97F4A7C15
+N_BLOCK = 100000
+
+# name: (block bytes, weights, offsets of the f16 scales in a block)
+TYPES = {
+    "f16": (2, 1, [0]),
+    "bf16": (2, 1, []),
+    "q4_0": (18, 32, [0]),
+    "q4_1": (20, 32, [0, 2]),
+    "q5_0": (22, 32, [0]),
+    "q5_1": (24, 32, [0, 2]),
+    "q8_0": (34, 32, [0]),
+    "q4_k": (144, 256, [0, 2]),
+    "q5_k": (176, 256, [0, 2]),
+    "q6_k": (210, 256, [208]),
+}
+QUANTIZABLE = ["f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0"]
+
+# Zero, the smallest and largest denormal, the smallest normal, one, the largest; both signs.
+EXTREME_SCALES = [s | h for h in (0x0000, 0x0001, 0x03FF, 0x0400, 0x3C00, 0x7BFF) for s in (0, 0x8000)]
+EXTREME_BYTES = [0x00, 0xFF, 0x80, 0x7F, 0x0F, 0xF0, 0x55, 0xAA]
+
+
+def mix(x):
+    """The finalizer of splitmix64."""
+    x = (x ^ (x >> U64(30))) * U64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> U64(27))) * U64(0x94D049BB133111EB)
+    return x ^ (x >> U64(31))
+
+
+def words(seed, n):
+    """Word i is mix(seed + (i + 1) * GOLDEN)."""
+    i = np.arange(1, n + 1, dtype=U64)
+    return mix(U64(seed) + i * U64(GOLDEN))
+
+
+def fingerprint(a):
+    """The sum of mix(element bits + (i + 1) * GOLDEN): elements are 32-bit words or bytes."""
+    h = U64(0)
+    step = 1 << 22
+    for at in range(0, a.size, step):
+        part = a[at:at + step].astype(U64)
+        i = np.arange(at + 1, at + 1 + part.size, dtype=U64)
+        h += mix(part + i * U64(GOLDEN)).sum(dtype=U64)
+    return int(h)
+
+
+def finite_scales(blocks, offsets):
+    """An f16 with all exponent bits loses the highest: NaN and infinity are not compared."""
+    for o in offsets:
+        top = blocks[:, o + 1]
+        top[(top & 0x7C) == 0x7C] &= 0xBF
+    return blocks
+
+
+def random_blocks(seed, n_bytes, offsets):
+    flat = words(seed, (N_BLOCK * n_bytes + 7) // 8).view(np.uint8)[:N_BLOCK * n_bytes]
+    return finite_scales(flat.reshape(N_BLOCK, n_bytes).copy(), offsets)
+
+
+def extreme_blocks(n_bytes, offsets):
+    """Every fill byte with every pair of extreme scales."""
+    out = []
+    for fill in EXTREME_BYTES:
+        for d in EXTREME_SCALES:
+            for m in EXTREME_SCALES:
+                b = np.full(n_bytes, fill, dtype=np.uint8)
+                for o, scale in zip(offsets, (d, m)):
+                    b[o], b[o + 1] = scale & 255, scale >> 8
+                out.append(b)
+    return np.stack(out)
+
+
+def bf16_blocks(blocks):
+    """The same for bf16, whose exponent has eight bits."""
+    blocks[(blocks[:, 1] & 0x7F) == 0x7F, 1] &= 0xBF
+    return blocks
+
+
+def floats(seed, n_block):
+    """Blocks of 32 floats, of a kind that depends on the block's number mod 8."""
+    w = (words(seed, 32 * n_block) >> U64(32)).astype(np.uint32).reshape(n_block, 32)
+    sign, mant = w & np.uint32(0x80000000), w & np.uint32(0x7FFFFF)
+    small = (w >> np.uint32(28)).astype(np.int32)
+    kinds = [
+        sign | mant | np.uint32(120 << 23) + ((w >> np.uint32(23) & np.uint32(7)) << np.uint32(23)),
+        sign | mant | np.uint32(90 << 23) + ((w >> np.uint32(23) & np.uint32(63)) << np.uint32(23)),
+        (small - 8).astype(np.float32).view(np.uint32),             # -8 .. 7: ties, exact levels
+        ((small - 8).astype(np.float32) / 2).view(np.uint32),
+        ((w >> np.uint32(16)).astype(np.int32) - 32768).astype(np.float32).view(np.uint32),
+        np.broadcast_to(w[:, :1] & np.uint32(0xBFFFFFFF), w.shape),  # one value, at most 2
+        np.zeros_like(w),
+        sign | np.uint32(143 << 23) | mant,                          # 2^16: some scales are inf
+    ]
+    out = np.empty_like(w)
+    for kind, bits in enumerate(kinds):
+        out[kind::8] = bits[kind::8]
+    # A constant block with an f32 denormal scale has an infinite reciprocal: not compared.
+    tiny = (out & np.uint32(0x7FFFFFFF)) < np.uint32(16 << 23)
+    out[tiny] = 0
+    return out.reshape(-1).view(np.float32)
+
+
+def main():
+    np.seterr(all="ignore")
+    rows = []
+    for i, (name, (n_bytes, _, offsets)) in enumerate(TYPES.items()):
+        qtype = gguf.GGMLQuantizationType[name.upper()]
+        seed = 1000 + i
+        random = random_blocks(seed, n_bytes, offsets)
+        if name == "bf16":
+            random = bf16_blocks(random)
+        extreme = extreme_blocks(n_bytes, offsets)
+        dq = [gguf.quants.dequantize(b, qtype).reshape(-1).view(np.uint32) for b in (random, extreme)]
+        quantized = 0
+        if name in QUANTIZABLE:
+            x = floats(seed, N_BLOCK).reshape(N_BLOCK, 32)
+            q = gguf.quants.quantize(x, qtype)
+            quantized = fingerprint(np.ascontiguousarray(q).view(np.uint8).reshape(-1))
+        rows.append((name, seed, fingerprint(dq[0]), fingerprint(dq[1]), quantized))
+
+    out = sys.stdout
+    out.write("/* blocks.h - generated by blocks.py with gguf %s; do not edit. */\n" % version("gguf"))
+    out.write("/* clang-format off */\n")
+    out.write("static const struct {\n    td_dtype dtype;\n    uint64_t seed;\n")
+    out.write("    uint64_t random, extreme; /* of the dequantized blocks */\n")
+    out.write("    uint64_t quantized;       /* of the blocks made from floats; 0: no quantizer */\n")
+    out.write("} golden_blocks[] = {\n")
+    for name, seed, r, e, q in rows:
+        out.write("    {TD_DTYPE_%s, %d, 0x%016x, 0x%016x, 0x%016x},\n" % (name.upper(), seed, r, e, q))
+    out.write("};\n/* clang-format on */\n")
+
+
+if __name__ == "__main__":
+    main()
