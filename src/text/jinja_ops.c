@@ -343,7 +343,7 @@ static bool is_sequence(const td_value *v) {
 }
 
 const td_value *td_jinja_binary(td_jeval *ev, int op, const td_value *a, const td_value *b) {
-    int64_t i, j;
+    int64_t i = 0, j = 0;
     const bool a_is_int = td_jinja_as_int(a, &i), b_is_int = td_jinja_as_int(b, &j);
     if (a_is_int && b_is_int) return int_op(ev, op, i, j);
     if (td_jinja_is_number(a) && td_jinja_is_number(b))

@@ -53,18 +53,15 @@ static const td_value *f_title(td_jeval *ev, const td_value *v, const td_jcall *
     return td_jinja_take(ev, mark);
 }
 
-static const td_value *f_trim(td_jeval *ev, const td_value *v, const td_jcall *call) {
-    const char *chars = NULL;
-    size_t n_chars = 0;
+/* Filters that are a method of the text of any value. */
+static const td_value *as_method(td_jeval *ev, const td_value *v, const td_jfunction *table,
+                                 const char *name, const td_jcall *call) {
     const td_value *text = td_jinja_to_string(ev, v);
-    if (!text) return NULL;
-    if (td_jinja_param_given(call, 0) && !td_jinja_param_text(ev, call, 0, &chars, &n_chars))
-        return NULL;
-    const char *s = text->u.string.text;
-    size_t n = text->u.string.n;
-    if (!td_jinja_charge(ev, n_chars / 64 * (n / 64))) return NULL;
-    td_pystr_strip(&s, &n, chars, n_chars, TD_PYSTR_BOTH);
-    return td_jinja_string(ev, s, n);
+    return text ? td_jinja_table_find(table, name, strlen(name))->fn(ev, text, call) : NULL;
+}
+
+static const td_value *f_trim(td_jeval *ev, const td_value *v, const td_jcall *call) {
+    return as_method(ev, v, td_jinja_str_methods, "strip", call);
 }
 
 static const td_value *f_string(td_jeval *ev, const td_value *v, const td_jcall *call) {
@@ -91,14 +88,12 @@ static const td_value *f_forceescape(td_jeval *ev, const td_value *v, const td_j
 }
 
 static const td_value *f_replace(td_jeval *ev, const td_value *v, const td_jcall *call) {
-    const td_value *text = td_jinja_to_string(ev, v);
-    const td_value *old = text ? td_jinja_to_string(ev, call->param[0]) : NULL;
+    const td_value *old = td_jinja_to_string(ev, call->param[0]);
     const td_value *new = old ? td_jinja_to_string(ev, call->param[1]) : NULL;
     if (!new) return NULL;
-    const td_jfunction *method = td_jinja_table_find(td_jinja_str_methods, "replace", 7);
     td_jcall inner = {.param = {old, new, NULL}};
     if (td_jinja_param_given(call, 2)) inner.param[2] = call->param[2];
-    return method->fn(ev, text, &inner);
+    return as_method(ev, v, td_jinja_str_methods, "replace", &inner);
 }
 
 size_t td_jinja_line_end(const char *s, size_t n, size_t at, size_t *next) {
@@ -245,11 +240,9 @@ static const td_value *f_format(td_jeval *ev, const td_value *v, const td_jcall 
 }
 
 static const td_value *f_center(td_jeval *ev, const td_value *v, const td_jcall *call) {
-    const td_value *text = td_jinja_to_string(ev, v);
     const td_value *width = call->param[0] ? call->param[0] : td_jinja_int(ev, 80);
-    if (!text || !width) return NULL;
-    td_jcall inner = {.param = {width}};
-    return td_jinja_table_find(td_jinja_case_methods, "center", 6)->fn(ev, text, &inner);
+    const td_jcall inner = {.param = {width}};
+    return width ? as_method(ev, v, td_jinja_case_methods, "center", &inner) : NULL;
 }
 
 /* ---- tojson ---- */

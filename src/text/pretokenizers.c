@@ -83,11 +83,6 @@
     "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}" \
     "\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" \
     "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define JAIS_2 \
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}" \
-    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s{512}(?!\\S)|\\s{256}(?!\\S)" \
-    "|\\s{128}(?!\\S)|\\s{64}(?!\\S)|\\s{32}(?!\\S)|\\s{16}(?!\\S)|\\s{8}(?!\\S)|\\s{4}(?!\\S)" \
-    "|\\s{1,2}(?!\\S)|\\s{1}"
 #define KIMI_K2 \
     "\\p{sc:Han}+|[^\\r\\n\\p{L}\\p{N}]?[^\\p{Ll}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}" \
     "\\p{sc:Han}]*[^\\p{Lu}\\p{Lt}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}\\p{sc:Han}]+(?i:'s|'t|'re|'ve" \
@@ -164,7 +159,6 @@ static const td_pretokenizer_def table[] = {
     {"hunyuan-dense", {UP_TO_3_DIGITS, DEEPSEEK_V3_CJK, DEEPSEEK_V3}, 0},
     {"hy_v4", {UP_TO_3_DIGITS, DEEPSEEK_V3_CJK, DEEPSEEK_V3}, 0},
     {"jais", {GPT_2}, 0},
-    {"jais-2", {JAIS_2}, 0},
     {"jina-de", {GPT_2}, 0},
     {"jina-es", {GPT_2}, 0},
     {"jina-v1-en", {GPT_2}, 0},

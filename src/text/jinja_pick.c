@@ -1,0 +1,129 @@
+/* jinja_pick.c - filters that ask each item something: map, select, reject; and default, attr. */
+#include <string.h>
+
+#include "text/jinja_int.h"
+
+static const td_value *f_default(td_jeval *ev, const td_value *v, const td_jcall *call) {
+    const bool also_false = td_jinja_param_bool(call, 1, false);
+    if (v->type != TD_VALUE_UNDEFINED && (!also_false || td_jinja_truth(v))) return v;
+    return call->param[0] ? call->param[0] : td_jinja_string(ev, "", 0);
+}
+
+static const td_value *f_attr(td_jeval *ev, const td_value *v, const td_jcall *call) {
+    const char *name;
+    size_t n;
+    if (!td_jinja_param_text(ev, call, 0, &name, &n)) return NULL;
+    if (v->type == TD_VALUE_UNDEFINED) return td_jinja_fail_undefined(ev, v);
+    const td_value *found = td_jinja_own_attr(ev, v, name, n);
+    return found || ev->status ? found : td_jinja_undefined(ev, v, name);
+}
+
+/* The function a map or select names first, and the arguments left for it. */
+static const td_jfunction *named_function(td_jeval *ev, const td_value *name, bool is_test) {
+    if (name->type != TD_VALUE_STRING) {
+        td_jinja_fail(ev, TD_ERR_ARGUMENT, "the name of a %s must be a string",
+                      is_test ? "test" : "filter");
+        return NULL;
+    }
+    const char *text = name->u.string.text;
+    const td_jfunction *f = is_test ? td_jinja_test(text) : td_jinja_filter(text);
+    if (!f)
+        td_jinja_fail(ev, TD_ERR_ARGUMENT, "no %s named '%.100s'", is_test ? "test" : "filter",
+                      text);
+    return f;
+}
+
+/* map(attribute=path, default=value): default stands in at every part of the path. */
+static const td_value *map_attribute(td_jeval *ev, const td_value *items, const td_value *kw) {
+    const td_value *path = td_value_find_text(kw, "attribute", 9);
+    const td_value *otherwise = td_value_find_text(kw, "default", 7);
+    if (kw->u.map.n != (otherwise ? 2u : 1u))
+        return td_jinja_fail(ev, TD_ERR_ARGUMENT, "map takes attribute and default, or a filter");
+    if (otherwise && otherwise->type == TD_VALUE_NONE) otherwise = NULL;
+    td_value *list = td_jinja_list(ev, TD_KIND_ITER, td_value_count(items));
+    for (size_t i = 0; list && i < td_value_count(items); i++) {
+        const td_value *v = td_jinja_nth(ev, items, i);
+        v = v && td_jinja_charge(ev, 1) ? td_jinja_path(ev, v, path) : NULL;
+        if (v && v->type == TD_VALUE_UNDEFINED && otherwise) v = otherwise;
+        if (!td_jinja_push(ev, list, v)) return NULL;
+    }
+    return list;
+}
+
+static const td_value *f_map(td_jeval *ev, const td_value *v, const td_jcall *call) {
+    if (!td_jinja_truth(v)) return td_jinja_list(ev, TD_KIND_ITER, 0);
+    const td_value *items = td_jinja_iterate(ev, v);
+    if (!items) return NULL;
+    if (call->n_pos == 0 && call->kw && td_value_find_text(call->kw, "attribute", 9))
+        return map_attribute(ev, items, call->kw);
+    if (call->n_pos == 0)
+        return td_jinja_fail(ev, TD_ERR_ARGUMENT, "map wants a filter or attribute=");
+    const td_jfunction *f = named_function(ev, call->pos[0], false);
+    td_value *list = f ? td_jinja_list(ev, TD_KIND_ITER, td_value_count(items)) : NULL;
+    for (size_t i = 0; list && i < td_value_count(items); i++) {
+        td_jcall inner = {.pos = call->pos + 1, .n_pos = call->n_pos - 1, .kw = call->kw};
+        const td_value *item = td_jinja_nth(ev, items, i);
+        if (!item || !td_jinja_charge(ev, 1) ||
+            !td_jinja_push(ev, list, td_jinja_apply(ev, f, item, &inner)))
+            return NULL;
+    }
+    return list;
+}
+
+/* Keeps the items that answer `wanted`; the first of `n_skip` arguments names an attribute. */
+static const td_value *pick(td_jeval *ev, const td_value *v, const td_jcall *call, bool wanted,
+                            size_t n_skip) {
+    if (!td_jinja_truth(v)) return td_jinja_list(ev, TD_KIND_ITER, 0);
+    const td_value *items = td_jinja_iterate(ev, v);
+    if (!items) return NULL;
+    if (call->n_pos < n_skip)
+        return td_jinja_fail(ev, TD_ERR_ARGUMENT, "the name of an attribute is missing");
+    const td_jfunction *f = NULL;
+    if (call->n_pos > n_skip) {
+        f = named_function(ev, call->pos[n_skip], true);
+        if (!f) return NULL;
+    }
+    td_value *list = td_jinja_list(ev, TD_KIND_ITER, 0);
+    for (size_t i = 0; list && i < td_value_count(items); i++) {
+        const td_value *item = td_jinja_nth(ev, items, i);
+        const td_value *asked = item && n_skip ? td_jinja_path(ev, item, call->pos[0]) : item;
+        if (!asked || !td_jinja_charge(ev, 1)) return NULL;
+        if (f) {
+            td_jcall inner = {.pos = call->pos + n_skip + 1,
+                              .n_pos = call->n_pos - n_skip - 1,
+                              .kw = call->kw};
+            asked = td_jinja_apply(ev, f, asked, &inner);
+            if (!asked) return NULL;
+        }
+        if (td_jinja_truth(asked) == wanted && !td_jinja_push(ev, list, item)) return NULL;
+    }
+    return list;
+}
+
+static const td_value *f_select(td_jeval *ev, const td_value *v, const td_jcall *call) {
+    return pick(ev, v, call, true, 0);
+}
+
+static const td_value *f_reject(td_jeval *ev, const td_value *v, const td_jcall *call) {
+    return pick(ev, v, call, false, 0);
+}
+
+static const td_value *f_selectattr(td_jeval *ev, const td_value *v, const td_jcall *call) {
+    return pick(ev, v, call, true, 1);
+}
+
+static const td_value *f_rejectattr(td_jeval *ev, const td_value *v, const td_jcall *call) {
+    return pick(ev, v, call, false, 1);
+}
+
+const td_jfunction td_jinja_pick_filters[] = {
+    {"attr", f_attr, 1, {"name"}},
+    {"d", f_default, 0, {"default_value", "boolean"}},
+    {"default", f_default, 0, {"default_value", "boolean"}},
+    {"map", f_map, -1, {NULL}},
+    {"reject", f_reject, -1, {NULL}},
+    {"rejectattr", f_rejectattr, -1, {NULL}},
+    {"select", f_select, -1, {NULL}},
+    {"selectattr", f_selectattr, -1, {NULL}},
+    {NULL, NULL, 0, {NULL}},
+};
