@@ -9,30 +9,8 @@
 #include <string.h>
 
 #include "format/checkpoint.h"
+#include "text/pretokenize.h"
 #include "text/utf8.h"
-
-/* What the keys add_bos_token and tokenizer.ggml.pre imply where no key says it. */
-static const struct {
-    const char *pre;
-    bool add_bos, ignore_merges;
-} pre_defaults[] = {
-    {"chameleon",               true,  false},
-    {"falcon-h1",               true,  true },
-    {"falcon3",                 true,  true },
-    {"glm4",                    false, true },
-    {"glm5",                    false, true },
-    {"granite-embed-multi-97m", false, true },
-    {"jina-v5-nano",            true,  true },
-    {"lfm2",                    true,  true },
-    {"llama-bpe",               true,  true },
-    {"llama-v3",                true,  true },
-    {"llama3",                  true,  true },
-    {"midm-2.0",                true,  true },
-    {"minicpm5",                false, true },
-    {"pixtral",                 true,  true },
-    {"tekken",                  true,  true },
-    {"youtu",                   false, true },
-};
 
 /* Tokens that end a turn, for files without eot_token_id; an earlier name wins.  gpt-oss has both
  * "<|return|>" and "<|end|>", and there the latter only ends a channel. */
@@ -72,15 +50,6 @@ static td_status get_array(const td_checkpoint *ckpt, const char *key, td_meta_t
 
 /* ---- tokens ---- */
 
-static bool is_hex(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');
-}
-
-static bool is_byte_token(const td_vocab_token *t) {
-    return t->n == 6 && memcmp(t->text, "<0x", 3) == 0 && is_hex(t->text[3]) &&
-           is_hex(t->text[4]) && t->text[5] == '>';
-}
-
 /* types and scores may be NULL. */
 static td_status read_token(const td_checkpoint *ckpt, const td_meta *types, const td_meta *scores,
                             uint64_t i, td_vocab_token *t, td_err *err) {
@@ -99,7 +68,7 @@ static td_status read_token(const td_checkpoint *ckpt, const td_meta *types, con
                            "%s: the score of token %" PRIu64 " is %f, wanted a finite number",
                            td_checkpoint_file(ckpt, 0), i, (double)t->score);
     }
-    if (t->type == TD_TOKEN_BYTE && !is_byte_token(t))
+    if (t->type == TD_TOKEN_BYTE && td_vocab_byte_of(t->text, t->n) < 0)
         return td_fail(err, TD_ERR_FORMAT,
                        "%s: token %" PRIu64 " has type %d (a byte), but its text of %" PRIu32
                        " bytes is not like '<0x0A>'",
@@ -200,12 +169,11 @@ static td_status read_pre(const td_checkpoint *ckpt, td_vocab *vocab, td_err *er
 
 static td_status read_flags(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
     vocab->add_bos = vocab->add_space_prefix = vocab->model == TD_VOCAB_SPM;
-    if (vocab->model == TD_VOCAB_BPE)
-        for (size_t i = 0; i < sizeof pre_defaults / sizeof pre_defaults[0]; i++)
-            if (strcmp(vocab->pre, pre_defaults[i].pre) == 0) {
-                vocab->add_bos = pre_defaults[i].add_bos;
-                vocab->ignore_merges = pre_defaults[i].ignore_merges;
-            }
+    const td_pretokenizer_def *def = td_pretokenizer_find(vocab->pre);
+    if (vocab->model == TD_VOCAB_BPE && def) { /* an unknown name is the tokenizer's to refuse */
+        vocab->add_bos = def->flags & TD_PRETOKENIZER_BOS;
+        vocab->ignore_merges = def->flags & TD_PRETOKENIZER_WHOLE;
+    }
     TD_TRY(td_checkpoint_get_bool(ckpt, "tokenizer.ggml.add_bos_token", &vocab->add_bos, err));
     TD_TRY(td_checkpoint_get_bool(ckpt, "tokenizer.ggml.add_eos_token", &vocab->add_eos, err));
     return td_checkpoint_get_bool(ckpt, "tokenizer.ggml.add_space_prefix", &vocab->add_space_prefix,
