@@ -22,8 +22,7 @@ typedef struct td_npy {
 } td_npy;
 
 /* shape[n_dims], 0 to TD_NPY_MAX_DIMS dimensions of 0 or more; shape[0] may be -1. */
-td_status td_npy_open(td_npy *npy, const char *path, const int64_t *shape, int n_dims,
-                      td_err *err);
+td_status td_npy_open(td_npy *npy, const char *path, const int64_t *shape, int n_dims, td_err *err);
 
 /* Appends n elements. */
 td_status td_npy_write(td_npy *npy, const float *data, size_t n, td_err *err);

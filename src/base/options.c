@@ -62,15 +62,14 @@ static td_status set_float(td_option_slot *s, const char *text, const place *at,
         return td_fail(err, TD_ERR_ARGUMENT, "%s%s: '%s' is no number, wanted %g to %g", at->where,
                        at->as, text, row->min, row->max);
     if (v < row->min || v > row->max)
-        return td_fail(err, TD_ERR_ARGUMENT, "%s%s: %s is out of range, wanted %g to %g",
-                       at->where, at->as, text, row->min, row->max);
+        return td_fail(err, TD_ERR_ARGUMENT, "%s%s: %s is out of range, wanted %g to %g", at->where,
+                       at->as, text, row->min, row->max);
     s->f = v;
     return TD_OK;
 }
 
 static td_status set_bool(td_option_slot *s, const char *text, const place *at, td_err *err) {
-    static const char *const words[] = {"true",  "on",  "yes", "1",
-                                        "false", "off", "no",  "0"};
+    static const char *const words[] = {"true", "on", "yes", "1", "false", "off", "no", "0"};
     for (int i = 0; i < 8; i++)
         if (strcmp(text, words[i]) == 0) {
             s->b = i < 4;
@@ -304,7 +303,8 @@ static td_status parse_flag(td_options *o, word_reader *r, td_err *err) {
         return TD_OK;
     }
     bool negated = false;
-    const td_option *row = n_name < sizeof written ? find_in_spec(o->spec, written, &negated) : NULL;
+    const td_option *row =
+        n_name < sizeof written ? find_in_spec(o->spec, written, &negated) : NULL;
     if (!row) {
         row = find_attached(o->spec, arg);
         if (!row) return fail_unknown(r->in, &o->arena, written, err);
@@ -313,8 +313,7 @@ static td_status parse_flag(td_options *o, word_reader *r, td_err *err) {
     }
     td_option_slot *s = slot_of(o, row);
     if (row->type == TD_OPTION_BOOL) {
-        if (equals && negated)
-            return td_fail(err, TD_ERR_ARGUMENT, "%s takes no value", written);
+        if (equals && negated) return td_fail(err, TD_ERR_ARGUMENT, "%s takes no value", written);
         if (equals) return set_value(s, &o->arena, equals + 1, &p, err);
         return set_value(s, &o->arena, negated ? "off" : "on", &p, err);
     }
@@ -556,12 +555,12 @@ const char *const *td_options_pair(const td_options *o, const char *name) {
 /* ---- environment ---- */
 
 static const td_option_env_name env_names[] = {
-    {"TD_CPU", "the highest CPU level to use, to test lower ones: scalar, avx2, avx512, ..."},
-    {"XDG_CONFIG_HOME", "where tandem/config lies; else $HOME/.config"},
-    {"XDG_STATE_HOME", "where tandem/history lies; else $HOME/.local/state"},
-    {"HOME", "for the two before"},
-    {"NO_COLOR", "set to anything: no colours, no progress bar"},
-    {"TERM", "'dumb': the same"},
+    {"TD_CPU",          "the highest CPU level to use, to test lower ones: scalar, avx2, avx512, ..."},
+    {"XDG_CONFIG_HOME", "where tandem/config lies; else $HOME/.config"                               },
+    {"XDG_STATE_HOME",  "where tandem/history lies; else $HOME/.local/state"                         },
+    {"HOME",            "for the two before"                                                         },
+    {"NO_COLOR",        "set to anything: no colours, no progress bar"                               },
+    {"TERM",            "'dumb': the same"                                                           },
 };
 
 const td_option_env_name *td_option_env_names(int *n) {

@@ -59,9 +59,9 @@ typedef struct td_option_refusal {
 enum { TD_MAX_OPTION_GROUPS = 8 };
 
 typedef struct td_option_spec {
-    const char *command;                              /* "run" */
-    const char *arguments;                            /* for the usage line: "MODEL FILE" */
-    const char *summary;                              /* sentences; wrapped by --help */
+    const char *command;                                 /* "run" */
+    const char *arguments;                               /* for the usage line: "MODEL FILE" */
+    const char *summary;                                 /* sentences; wrapped by --help */
     const td_option_group *groups[TD_MAX_OPTION_GROUPS]; /* up to the first NULL */
     const td_option_refusal *refusals;
     int n_refusal;
@@ -74,14 +74,14 @@ typedef const char *td_option_env_fn(void *user, const char *name);
 
 typedef struct td_option_input {
     const td_option_spec *spec;
-    int argc;                          /* of the words after the command's name */
+    int argc; /* of the words after the command's name */
     const char *const *argv;
-    td_option_env_fn *env;             /* NULL: the environment of the process */
+    td_option_env_fn *env; /* NULL: the environment of the process */
     void *env_user;
-    const char *config;                /* text of the config file; NULL: none */
-    const char *config_name;           /* its path, for messages */
-    const td_option_spec *const *all;  /* every command's spec: a key of the config file may belong
-                                          to another command than this one */
+    const char *config;               /* text of the config file; NULL: none */
+    const char *config_name;          /* its path, for messages */
+    const td_option_spec *const *all; /* every command's spec: a key of the config file may belong
+                                         to another command than this one */
     int n_all;
 } td_option_input;
 

@@ -10,61 +10,44 @@
 #include "base/progress.h"
 #include "cli/interrupt.h"
 
+/* clang-format off */
 static const td_option model_rows[] = {
-    {.name = "model",
-     .short_name = 'm',
-     .type = TD_OPTION_STRING,
-     .value = "FILE",
-     .env = "TANDEM_MODEL",
-     .aliases = "--model-path --gguf-path",
+    {.name = "model", .short_name = 'm', .type = TD_OPTION_STRING, .value = "FILE",
+     .env = "TANDEM_MODEL", .aliases = "--model-path --gguf-path",
      .help = "the model, in place of the argument MODEL"},
 };
+/* clang-format on */
 const td_option_group td_cmd_model_options = {"Model", model_rows, 1};
 
+/* clang-format off */
 static const td_option compute_rows[] = {
-    {.name = "threads",
-     .short_name = 't',
-     .type = TD_OPTION_INT,
-     .max = 1024,
-     .def = "0",
-     .value = "N",
-     .env = "TANDEM_THREADS",
-     .aliases = "--cpu-infer",
+    {.name = "threads", .short_name = 't', .type = TD_OPTION_INT, .max = 1024, .def = "0",
+     .value = "N", .env = "TANDEM_THREADS", .aliases = "--cpu-infer",
      .help = "worker threads; 0: as many as CPUs may be used"},
-    {.name = "batch",
-     .short_name = 'b',
-     .type = TD_OPTION_INT,
-     .max = 65536,
-     .def = "0",
-     .value = "N",
-     .env = "TANDEM_BATCH",
-     .aliases = "--batch-size",
+    {.name = "batch", .short_name = 'b', .type = TD_OPTION_INT, .max = 65536, .def = "0",
+     .value = "N", .env = "TANDEM_BATCH", .aliases = "--batch-size",
      .help = "tokens per forward pass; 0: 512"},
-    {.name = "exact",
-     .type = TD_OPTION_BOOL,
-     .env = "TANDEM_EXACT",
+    {.name = "exact", .type = TD_OPTION_BOOL, .env = "TANDEM_EXACT",
      .help = "dequantize all weights and compute in float32 everywhere, KV cache too: slow, for "
              "comparing with other engines"},
 };
+/* clang-format on */
 const td_option_group td_cmd_compute_options = {"Computation", compute_rows, 3};
 
+/* clang-format off */
 static const td_option talk_rows[] = {
-    {.name = "verbose",
-     .short_name = 'v',
-     .type = TD_OPTION_BOOL,
-     .env = "TANDEM_VERBOSE",
+    {.name = "verbose", .short_name = 'v', .type = TD_OPTION_BOOL, .env = "TANDEM_VERBOSE",
      .help = "say on standard error what is being done"},
-    {.name = "log-file",
-     .type = TD_OPTION_STRING,
-     .value = "FILE",
-     .env = "TANDEM_LOG_FILE",
+    {.name = "log-file", .type = TD_OPTION_STRING, .value = "FILE", .env = "TANDEM_LOG_FILE",
      .help = "write everything that --verbose would say to this file"},
 };
+/* clang-format on */
 const td_option_group td_cmd_talk_options = {"Talk", talk_rows, 2};
 
 /* ---- talk ---- */
 
-/* Messages quote files and templates, which may hold control codes: those never reach a terminal. */
+/* Messages quote files and templates, which may hold control codes: those never reach a terminal.
+ */
 static void say(const char *fmt, va_list args) {
     char text[2048];
     vsnprintf(text, sizeof text, fmt, args);

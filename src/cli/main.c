@@ -18,8 +18,8 @@ static void print_help(void) {
     td_out_text("usage: tandem COMMAND ...\n\nRuns large language models.\n\n");
     for (int i = 0; i < N_COMMAND; i++) {
         const char *summary = commands[i]->spec->summary;
-        td_out_printf("  %-12s %.*s\n", commands[i]->spec->command,
-                      (int)strcspn(summary, ".:;"), summary);
+        td_out_printf("  %-12s %.*s\n", commands[i]->spec->command, (int)strcspn(summary, ".:;"),
+                      summary);
     }
     td_out_text("\n  --version    print the version, the build and the CPU level in use\n"
                 "  --help       print this; 'tandem COMMAND --help' says more\n");

@@ -7,13 +7,12 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/strbuf.h"
 #include "cli/cmd.h"
-#include "cli/json.h"
+#include "cli/json_text.h"
 
 /* Used by the main thread alone. */
 static struct {
@@ -58,26 +57,12 @@ static void write_strbuf(td_strbuf *b) {
 }
 
 void td_out_printf(const char *fmt, ...) {
-    char text[1024];
+    char text[4096];
     va_list args;
     va_start(args, fmt);
     const int n = vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    if (n < 0) return;
-    if ((size_t)n < sizeof text) {
-        td_out_write(text, (size_t)n);
-        return;
-    }
-    char *longer = NULL;
-    va_start(args, fmt);
-    const int m = vasprintf(&longer, fmt, args);
-    va_end(args);
-    if (m < 0) {
-        if (out.failed == 0) out.failed = ENOMEM;
-        return;
-    }
-    td_out_write(longer, (size_t)m);
-    free(longer);
+    if (n > 0) td_out_write(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
 }
 
 void td_out_plain(const char *text, size_t n, size_t width) {
@@ -100,6 +85,7 @@ bool td_out_flush(void) {
 
 bool td_out_finish(void) {
     if (td_out_flush()) return true;
-    if (out.failed != EPIPE) td_cmd_say("cannot write to standard output: %s", strerror(out.failed));
+    if (out.failed != EPIPE)
+        td_cmd_say("cannot write to standard output: %s", strerror(out.failed));
     return false;
 }

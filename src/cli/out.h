@@ -11,6 +11,7 @@
 /* Buffered until td_out_flush(). */
 void td_out_write(const char *text, size_t n);
 void td_out_text(const char *text);
+/* At most 4095 bytes, what is longer is cut: for figures, not for texts of unknown length. */
 void td_out_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Text of a file, with control codes, which could play tricks on a terminal, shown as '?'; padded
  * with blanks to `width` bytes. */

@@ -23,8 +23,10 @@ static int run_once(td_run *r) {
         td_strbuf text = {0};
         td_strbuf_add(&text, c->prompt, c->n_prompt);
         status = td_strbuf_check(&text, "the prompt", &err);
-        const td_message messages[] = {{.role = "system", .content = c->system},
-                                       {.role = "user", .content = text.text}};
+        const td_message messages[] = {
+            {.role = "system", .content = c->system},
+            {.role = "user",   .content = text.text}
+        };
         const int first = c->system ? 0 : 1;
         if (status == TD_OK)
             status = td_run_render(r, messages + first, 2 - first, &rendered, &err);

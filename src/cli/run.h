@@ -48,8 +48,7 @@ typedef struct td_run_config {
 } td_run_config;
 
 /* TD_ERR_ARGUMENT for what the command line got wrong. */
-td_status td_run_config_read(td_run_config *c, const td_options *o, const char *model,
-                             td_err *err);
+td_status td_run_config_read(td_run_config *c, const td_options *o, const char *model, td_err *err);
 void td_run_config_clear(td_run_config *c);
 
 /* Takes over what one more word ("--temp=0.5") says, for /set; nothing changes on failure. */
@@ -64,11 +63,11 @@ td_status td_run_config_check(const td_run_config *c, const td_engine_info *info
  * elsewhere the text passes as it is. */
 typedef struct td_run_output {
     bool terminal;
-    bool color;      /* NO_COLOR and TERM=dumb turn it off */
-    bool thinking;   /* inside <think> */
-    char held[16];   /* what may be the beginning of a tag */
+    bool color;    /* NO_COLOR and TERM=dumb turn it off */
+    bool thinking; /* inside <think> */
+    char held[16]; /* what may be the beginning of a tag */
     size_t n_held;
-    char last;       /* the last byte written; 0: none */
+    char last; /* the last byte written; 0: none */
 } td_run_output;
 
 void td_run_output_init(td_run_output *out);

@@ -79,8 +79,7 @@ static td_status answer_messages(chat *c, td_run_answer *answer, td_err *err) {
     for (;;) {
         char *prompt = NULL;
         TD_TRY(td_run_render(c->run, c->messages, c->n_message, &prompt, err));
-        const td_status status =
-            td_run_answer_prompt(c->run, prompt, strlen(prompt), answer, err);
+        const td_status status = td_run_answer_prompt(c->run, prompt, strlen(prompt), answer, err);
         td_string_free(prompt);
         const bool shift = c->run->config->sequence.on_full == TD_ON_FULL_SHIFT;
         if (status != TD_ERR_LIMIT || answer->text.n > 0 || !shift || !forget_oldest(c))
@@ -99,7 +98,8 @@ static td_status take_turn(chat *c, const char *text, td_err *err) {
         td_strbuf_adds(&c->transcript, text);
         status = td_strbuf_check(&c->transcript, "the conversation", err);
         if (status == TD_OK)
-            status = td_run_answer_prompt(c->run, c->transcript.text, c->transcript.n, &answer, err);
+            status =
+                td_run_answer_prompt(c->run, c->transcript.text, c->transcript.n, &answer, err);
         if (status == TD_OK) td_strbuf_add(&c->transcript, answer.text.text, answer.text.n);
     } else {
         status = add_message(c, "user", text, strlen(text), err);
@@ -129,8 +129,7 @@ static td_status set_system(chat *c, const char *text, td_err *err) {
     }
     TD_TRY(add_message(c, "system", text, strlen(text), err));
     const td_message system = c->messages[c->n_message - 1];
-    memmove(&c->messages[1], &c->messages[0],
-            (size_t)(c->n_message - 1) * sizeof c->messages[0]);
+    memmove(&c->messages[1], &c->messages[0], (size_t)(c->n_message - 1) * sizeof c->messages[0]);
     c->messages[0] = system;
     return TD_OK;
 }

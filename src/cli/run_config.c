@@ -57,8 +57,7 @@ static td_status take_breakers(const td_options *o, td_sampler_options *s, td_ar
         size_t n_text;
         TD_TRY(td_input_unescape(texts[i], arena, &breakers[i], &n_text, err));
         if (n_text == 0)
-            return td_fail(err, TD_ERR_ARGUMENT,
-                           "--dry-sequence-breaker is empty, wanted a text");
+            return td_fail(err, TD_ERR_ARGUMENT, "--dry-sequence-breaker is empty, wanted a text");
     }
     s->dry_breakers = breakers;
     s->n_dry_breaker = n;
@@ -232,6 +231,18 @@ void td_run_config_clear(td_run_config *c) {
     *c = (td_run_config){0};
 }
 
+/* clang-format off */
+static const td_option set_rows[] = {
+    {.name = "predict", .short_name = 'n', .type = TD_OPTION_INT, .min = -1, .max = 1 << 30,
+     .value = "N", .aliases = "--n",
+     .help = "tokens per answer"},
+    {.name = "think", .type = TD_OPTION_CHOICE, .value = "off|on|auto",
+     .help = "let the model think"},
+    {.name = "verbose", .type = TD_OPTION_BOOL,
+     .help = "figures after each answer"},
+};
+/* clang-format on */
+
 /* For /set, where only the word itself counts. */
 static const char *no_env(void *user, const char *name) {
     (void)user;
@@ -240,32 +251,13 @@ static const char *no_env(void *user, const char *name) {
 }
 
 td_status td_run_config_set(td_run_config *c, const char *word, td_err *err) {
-    static const td_option rows[] = {
-        {.name = "predict",
-         .short_name = 'n',
-         .type = TD_OPTION_INT,
-         .min = -1,
-         .max = 1 << 30,
-         .value = "N",
-         .aliases = "--n",
-         .help = "tokens per answer"},
-        {.name = "think",
-         .type = TD_OPTION_CHOICE,
-         .value = "off|on|auto",
-         .help = "let the model think"},
-        {.name = "verbose", .type = TD_OPTION_BOOL, .help = "figures after each answer"},
+    static const td_option_group group = {"Answer", set_rows, 3};
+    static const td_option_spec spec = {
+        .command = "/set", .arguments = "NAME VALUE", .groups = {&group, &td_run_sampler_options}
     };
-    static const td_option_group group = {"Answer", rows, 3};
-    static const td_option_spec spec = {.command = "/set",
-                                        .arguments = "NAME VALUE",
-                                        .groups = {&group, &td_run_sampler_options}};
     td_options o;
-    TD_TRY(td_options_parse(&o,
-                            &(td_option_input){.spec = &spec,
-                                               .argc = 1,
-                                               .argv = &word,
-                                               .env = no_env},
-                            err));
+    TD_TRY(td_options_parse(
+        &o, &(td_option_input){.spec = &spec, .argc = 1, .argv = &word, .env = no_env}, err));
     td_sampler_options sampler = c->sequence.sampler;
     const td_status status = take_sampler(&o, true, &sampler, &c->arena, err);
     if (status == TD_OK) {

@@ -1,7 +1,7 @@
 /* run_logprobs.c - the lines of --logprobs. */
 #include <math.h>
 
-#include "cli/json.h"
+#include "cli/json_text.h"
 #include "cli/run.h"
 
 enum { N_TOP = 10 };

@@ -1,7 +1,7 @@
 /* run_output.c - the answer on its way to standard output.
  *
  * On a terminal the text is hostile: a model may say anything, and control codes in it could move
- * the cursor, change the title or worse.  They are shown as U+FFFD. */
+ * the cursor, change the title or worse.  They are shown as U+FFFD, C1 codes as blanks. */
 #include <string.h>
 #include <unistd.h>
 

@@ -19,8 +19,8 @@ typedef struct bench {
 /* ---- runs ---- */
 
 /* Evaluates what the sequence has queued, and n_gen tokens more. */
-static td_status timed_run(bench *b, const td_token *tokens, int n_token, int n_gen, double *seconds,
-                           td_err *err) {
+static td_status timed_run(bench *b, const td_token *tokens, int n_token, int n_gen,
+                           double *seconds, td_err *err) {
     TD_TRY(td_sequence_truncate(b->seq, 0, err));
     TD_TRY(td_sequence_append(b->seq, tokens, n_token, err));
     TD_TRY(td_sequence_generate(b->seq, n_gen, err));
@@ -41,8 +41,8 @@ static int by_value(const void *a, const void *b) {
 
 static td_bench_figure summarize(double *seconds, int n_run, int n_token) {
     qsort(seconds, (size_t)n_run, sizeof *seconds, by_value);
-    const double middle = n_run % 2 ? seconds[n_run / 2]
-                                    : 0.5 * (seconds[n_run / 2 - 1] + seconds[n_run / 2]);
+    const double middle =
+        n_run % 2 ? seconds[n_run / 2] : 0.5 * (seconds[n_run / 2 - 1] + seconds[n_run / 2]);
     return (td_bench_figure){.median = n_token / middle,
                              .min = n_token / seconds[n_run - 1],
                              .max = n_token / seconds[0]};
@@ -55,8 +55,8 @@ static td_status measure(bench *b, const char *stage, int n_prompt, int n_gen, t
     const int n_token = n_gen > 0 ? n_gen : n_prompt;
     if (n_token == 0) return TD_OK;
     for (int i = 0; i <= b->o->n_run; i++) {
-        if (b->o->progress && !b->o->progress(b->o->progress_user, stage, (uint64_t)i,
-                                              (uint64_t)b->o->n_run + 1))
+        if (b->o->progress &&
+            !b->o->progress(b->o->progress_user, stage, (uint64_t)i, (uint64_t)b->o->n_run + 1))
             return td_fail(err, TD_ERR_CANCELLED, "the benchmark was cancelled");
         double seconds;
         TD_TRY(timed_run(b, b->prompt, n_gen > 0 ? 1 : n_prompt, n_gen, &seconds, err));
@@ -105,17 +105,16 @@ static td_status run_all(bench *b, td_bench_result *r, td_err *err) {
     TD_TRY(measure(b, "prefill", b->o->n_prompt, 0, &r->prefill, err));
     TD_TRY(measure(b, "decode", 0, b->o->n_gen, &r->decode, err));
     count_costs(b->o->engine, b->o->n_gen, r);
-    r->read_bandwidth = td_probe_bandwidth(info.n_thread);
-    r->int8_peak = td_probe_int8_peak(info.n_thread);
-    r->f32_peak = td_probe_f32_peak(info.n_thread);
+    r->read_bandwidth = 1e9 * td_probe_bandwidth(info.n_thread);
+    r->int8_peak = 1e9 * td_probe_int8_peak(info.n_thread);
+    r->f32_peak = 1e9 * td_probe_f32_peak(info.n_thread);
     return TD_OK;
 }
 
 td_status td_bench_run(const td_bench_options *o, td_bench_result *r, td_err *err) {
     *r = (td_bench_result){0};
     if (o->n_run < 1 || o->n_run > TD_BENCH_MAX_RUN)
-        return td_fail(err, TD_ERR_ARGUMENT, "%d runs, wanted 1 to %d", o->n_run,
-                       TD_BENCH_MAX_RUN);
+        return td_fail(err, TD_ERR_ARGUMENT, "%d runs, wanted 1 to %d", o->n_run, TD_BENCH_MAX_RUN);
     bench *b = td_calloc(1, sizeof *b);
     if (!b) return td_fail_nomem(err, "the benchmark", sizeof *b);
     b->o = o;

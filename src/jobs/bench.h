@@ -26,11 +26,11 @@ typedef struct td_bench_figure {
 
 typedef struct td_bench_result {
     td_bench_figure prefill, decode;
-    uint64_t weight_bytes;  /* read per decoded token: all tensors, but the token embedding only if
-                               it is the output matrix too */
-    uint64_t kv_bytes;      /* read per decoded token, at half of n_gen */
-    uint64_t prefill_ops;   /* multiplications and additions per prompt token, in the matrices that
-                               all tokens pass: without embedding and output */
+    uint64_t weight_bytes; /* read per decoded token: all tensors, but the token embedding only if
+                              it is the output matrix too */
+    uint64_t kv_bytes;     /* read per decoded token, at half of n_gen */
+    uint64_t prefill_ops;  /* multiplications and additions per prompt token, in the matrices that
+                              all tokens pass: without embedding and output */
     /* This machine, measured with the engine's number of threads right after the runs. */
     double read_bandwidth; /* bytes per second */
     double int8_peak;      /* operations per second; a multiply-add is two */

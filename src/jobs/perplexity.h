@@ -1,9 +1,9 @@
 /* perplexity.h - how well a model predicts a text, and how far two models are apart on it.
  *
- * The text is cut into chunks of n_ctx tokens, each evaluated on its own; of each the second half is
- * scored: positions n_ctx/2 to n_ctx-2, each predicting the next token.  If the model wants a BOS,
- * it replaces the first token of every chunk.  These are llama.cpp's rules (tools/perplexity), so
- * that figures compare. */
+ * The text is cut into chunks of n_ctx tokens, each evaluated on its own; of each the second half
+ * is scored: positions n_ctx/2 to n_ctx-2, each predicting the next token.  If the model wants a
+ * BOS, it replaces the first token of every chunk.  These are llama.cpp's rules (tools/perplexity),
+ * so that figures compare. */
 #ifndef TD_JOBS_PERPLEXITY_H
 #define TD_JOBS_PERPLEXITY_H
 
@@ -38,11 +38,11 @@ double td_kl(const float *p, const float *q, int n_vocab);
 bool td_same_argmax(const float *p, const float *q, int n_vocab);
 
 typedef struct td_perplexity_result {
-    int n_chunk;           /* evaluated so far */
-    td_mean nll;           /* of the engine */
-    td_mean baseline_nll;  /* of the baseline, if there is one, and the others too: */
-    td_mean kl;            /* KL(baseline || engine) */
-    td_mean same_argmax;   /* 1 where both say the same */
+    int n_chunk;          /* evaluated so far */
+    td_mean nll;          /* of the engine */
+    td_mean baseline_nll; /* of the baseline, if there is one, and the others too: */
+    td_mean kl;           /* KL(baseline || engine) */
+    td_mean same_argmax;  /* 1 where both say the same */
 } td_perplexity_result;
 
 typedef struct td_perplexity_options {

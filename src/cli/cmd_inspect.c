@@ -1,9 +1,9 @@
-/* inspect.c - `tandem inspect`: what a model file holds, as text or JSON. */
+/* cmd_inspect.c - `tandem inspect`: what a model file holds, as text or JSON. */
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/cmd.h"
-#include "cli/json.h"
+#include "cli/json_text.h"
 #include "cli/out.h"
 #include "format/checkpoint.h"
 #include "model/model.h"
@@ -11,16 +11,18 @@
 /* Elements of an array of metadata shown in text; --json shows all. */
 enum { MAX_SHOWN_ELEMS = 8, MAX_SHOWN_TEXT = 200 };
 
+/* clang-format off */
 static const td_option rows[] = {
-    {.name = "tensors",
-     .type = TD_OPTION_BOOL,
+    {.name = "tensors", .type = TD_OPTION_BOOL,
      .help = "list the tensors: name, type, shape (fastest first), bytes, file and offset"},
-    {.name = "metadata", .type = TD_OPTION_BOOL, .help = "list the metadata"},
-    {.name = "modules",
-     .type = TD_OPTION_BOOL,
+    {.name = "metadata", .type = TD_OPTION_BOOL,
+     .help = "list the metadata"},
+    {.name = "modules", .type = TD_OPTION_BOOL,
      .help = "print the tree of modules that this build makes of the file"},
-    {.name = "json", .type = TD_OPTION_BOOL, .help = "print JSON"},
+    {.name = "json", .type = TD_OPTION_BOOL,
+     .help = "print JSON"},
 };
+/* clang-format on */
 static const td_option_group group = {"Output", rows, 4};
 
 static const td_option_spec spec = {
@@ -207,10 +209,12 @@ static void print_summary_json(const summary *s) {
     const struct {
         const char *key;
         td_string text;
-    } texts[] = {{"architecture", s->architecture},
-                 {"name", s->name},
-                 {"tokenizer", s->tokenizer},
-                 {"pre_tokenizer", s->pre}};
+    } texts[] = {
+        {"architecture",  s->architecture},
+        {"name",          s->name        },
+        {"tokenizer",     s->tokenizer   },
+        {"pre_tokenizer", s->pre         }
+    };
     td_out_text("{\"file\": ");
     td_out_json(s->path, strlen(s->path));
     td_out_printf(", \"format\": \"%s\", \"n_file\": %d, \"file_bytes\": %llu,\n", s->format,
@@ -248,14 +252,14 @@ static void print_summary_json(const summary *s) {
 static void print_text_row(const char *label, td_string text) {
     td_out_printf("%-18s ", label);
     if (text.text)
-        td_out_plain(text.text, text.n < MAX_SHOWN_TEXT ? text.n : MAX_SHOWN_TEXT, 0);
+        td_out_plain(text.text, text.n, 0);
     else
         td_out_text("-");
     td_out_text("\n");
 }
 
 static void print_summary(const summary *s) {
-    td_out_printf("%-18s %s\n", "file", s->path);
+    print_text_row("file", (td_string){.text = s->path, .n = strlen(s->path)});
     td_out_printf("%-18s %s, %d file%s, %llu bytes\n", "format", s->format, s->n_file,
                   s->n_file == 1 ? "" : "s", (unsigned long long)s->file_bytes);
     print_text_row("architecture", s->architecture);

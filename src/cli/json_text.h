@@ -1,6 +1,6 @@
-/* json.h - pieces of JSON text. */
-#ifndef TD_CLI_JSON_H
-#define TD_CLI_JSON_H
+/* json_text.h - pieces of JSON text. */
+#ifndef TD_CLI_JSON_TEXT_H
+#define TD_CLI_JSON_TEXT_H
 
 #include <stddef.h>
 

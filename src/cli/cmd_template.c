@@ -1,4 +1,5 @@
-/* template.c - `tandem template`: a conversation through a chat template, without loading weights.
+/* cmd_template.c - `tandem template`: a conversation through a chat template, without loading
+ * weights.
  */
 #include <string.h>
 
@@ -9,26 +10,20 @@
 #include "format/checkpoint.h"
 #include "text/chat_template.h"
 
+/* clang-format off */
 static const td_option rows[] = {
-    {.name = "messages",
-     .type = TD_OPTION_STRING,
-     .value = "FILE",
+    {.name = "messages", .type = TD_OPTION_STRING, .value = "FILE",
      .help = "the conversation: a JSON array of objects with role, content and whatever else the "
              "template reads; -: standard input"},
-    {.name = "tools",
-     .type = TD_OPTION_STRING,
-     .value = "FILE",
+    {.name = "tools", .type = TD_OPTION_STRING, .value = "FILE",
      .help = "a JSON array of tools; -: standard input"},
-    {.name = "vars",
-     .type = TD_OPTION_STRING,
-     .value = "JSON",
+    {.name = "vars", .type = TD_OPTION_STRING, .value = "JSON",
      .aliases = "--chat-template-kwargs",
      .help = "an object whose members become variables of the template"},
-    {.name = "generation-prompt",
-     .type = TD_OPTION_BOOL,
-     .def = "on",
+    {.name = "generation-prompt", .type = TD_OPTION_BOOL, .def = "on",
      .help = "end with the beginning of an answer; --no-generation-prompt does not"},
 };
+/* clang-format on */
 static const td_option_group group = {"Conversation", rows, 4};
 
 static const td_option_spec spec = {
@@ -67,8 +62,7 @@ static td_status render(const td_options *o, const char *source, const td_vocab 
     return TD_OK;
 }
 
-static td_status render_model(const td_options *o, const char *path, td_arena *arena,
-                              td_err *err) {
+static td_status render_model(const td_options *o, const char *path, td_arena *arena, td_err *err) {
     td_checkpoint *ckpt;
     td_vocab vocab = {0};
     TD_TRY(td_checkpoint_open(&ckpt, path, err));

@@ -1,4 +1,4 @@
-/* bench.c - `tandem bench`: tokens per second, and the part of what the machine could do. */
+/* cmd_bench.c - `tandem bench`: tokens per second, and the part of what the machine could do. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,33 +9,21 @@
 #include "cli/out.h"
 #include "jobs/bench.h"
 
+/* clang-format off */
 static const td_option rows[] = {
-    {.name = "prompt-tokens",
-     .short_name = 'p',
-     .type = TD_OPTION_INT,
-     .max = 1 << 20,
-     .def = "512",
-     .value = "N",
-     .aliases = "--n-prompt",
+    {.name = "prompt-tokens", .short_name = 'p', .type = TD_OPTION_INT, .max = 1 << 20,
+     .def = "512", .value = "N", .aliases = "--n-prompt",
      .help = "tokens of a prefill run; 0: none"},
-    {.name = "gen-tokens",
-     .short_name = 'n',
-     .type = TD_OPTION_INT,
-     .max = 1 << 20,
-     .def = "64",
-     .value = "N",
-     .aliases = "--n-gen",
+    {.name = "gen-tokens", .short_name = 'n', .type = TD_OPTION_INT, .max = 1 << 20, .def = "64",
+     .value = "N", .aliases = "--n-gen",
      .help = "tokens of a decode run; 0: none"},
-    {.name = "repetitions",
-     .short_name = 'r',
-     .type = TD_OPTION_INT,
-     .min = 1,
-     .max = TD_BENCH_MAX_RUN,
-     .def = "5",
-     .value = "N",
+    {.name = "repetitions", .short_name = 'r', .type = TD_OPTION_INT, .min = 1,
+     .max = TD_BENCH_MAX_RUN, .def = "5", .value = "N",
      .help = "runs of each, after one that warms up"},
-    {.name = "json", .type = TD_OPTION_BOOL, .help = "print JSON"},
+    {.name = "json", .type = TD_OPTION_BOOL,
+     .help = "print JSON"},
 };
+/* clang-format on */
 static const td_option_group group = {"Benchmark", rows, 4};
 
 static const td_option_spec spec = {
@@ -61,8 +49,9 @@ static void print_figure(const char *label, int n_token, int n_run, const td_ben
 
 static void print_text(const td_bench_options *o, const td_engine_info *info, bool exact,
                        const td_bench_result *r) {
-    td_out_printf("%s, %d threads, CPU level %s%s\n", info->model_name, info->n_thread,
-                  td_cpu_level(), exact ? ", exact" : "");
+    td_out_plain(info->model_name, strlen(info->model_name), 0);
+    td_out_printf(", %d threads, CPU level %s%s\n", info->n_thread, td_cpu_level(),
+                  exact ? ", exact" : "");
     print_figure("prefill", o->n_prompt, o->n_run, &r->prefill,
                  td_bench_prefill_share(r, exact ? r->f32_peak : r->int8_peak),
                  exact ? "float32 peak" : "int8 peak");
@@ -132,8 +121,7 @@ static int bench_main(const td_options *o) {
     td_cmd_engine_options(o, &options);
     td_interrupt_install();
     td_engine *engine = td_cmd_load(&options);
-    const int code =
-        engine ? measure(o, engine, options.mode == TD_MODE_EXACT) : TD_EXIT_FAILURE;
+    const int code = engine ? measure(o, engine, options.mode == TD_MODE_EXACT) : TD_EXIT_FAILURE;
     td_engine_free(engine);
     td_cmd_close_log();
     return code;

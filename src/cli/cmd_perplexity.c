@@ -1,4 +1,4 @@
-/* perplexity.c - `tandem perplexity`: how well a model predicts a text. */
+/* cmd_perplexity.c - `tandem perplexity`: how well a model predicts a text. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,27 +10,19 @@
 #include "cli/out.h"
 #include "jobs/perplexity.h"
 
+/* clang-format off */
 static const td_option rows[] = {
-    {.name = "ctx-size",
-     .short_name = 'c',
-     .type = TD_OPTION_INT,
-     .min = 4,
-     .max = 1 << 24,
-     .def = "512",
-     .value = "N",
-     .aliases = "--ctx",
+    {.name = "ctx-size", .short_name = 'c', .type = TD_OPTION_INT, .min = 4, .max = 1 << 24,
+     .def = "512", .value = "N", .aliases = "--ctx",
      .help = "tokens per chunk"},
-    {.name = "chunks",
-     .type = TD_OPTION_INT,
-     .max = 1 << 30,
-     .def = "0",
-     .value = "N",
+    {.name = "chunks", .type = TD_OPTION_INT, .max = 1 << 30, .def = "0", .value = "N",
      .help = "chunks at most; 0: all"},
-    {.name = "compare-exact",
-     .type = TD_OPTION_BOOL,
+    {.name = "compare-exact", .type = TD_OPTION_BOOL,
      .help = "evaluate each chunk in exact mode too, and print how far the two are apart"},
-    {.name = "json", .type = TD_OPTION_BOOL, .help = "print JSON"},
+    {.name = "json", .type = TD_OPTION_BOOL,
+     .help = "print JSON"},
 };
+/* clang-format on */
 static const td_option_group group = {"Perplexity", rows, 4};
 
 static const td_option_spec spec = {
@@ -72,8 +64,7 @@ static void print_json(const job *j, const td_perplexity_result *r) {
         td_out_printf(",\n \"exact_perplexity\": %.9g, \"exact_error\": %.9g,\n \"kl\": %.9g, "
                       "\"kl_error\": %.9g, \"same_argmax\": %.9g",
                       td_perplexity_value(&r->baseline_nll), td_perplexity_error(&r->baseline_nll),
-                      td_mean_value(&r->kl), td_mean_error(&r->kl),
-                      td_mean_value(&r->same_argmax));
+                      td_mean_value(&r->kl), td_mean_error(&r->kl), td_mean_value(&r->same_argmax));
     td_out_text("}\n");
 }
 
@@ -113,8 +104,8 @@ static int measure(job *j, const char *path) {
     j->options.tokens = tokens;
     j->options.report = report_chunk;
     j->options.user = j;
-    td_cmd_say("%d tokens, %d chunks of %d", j->options.n_token,
-               td_perplexity_n_chunk(&j->options), j->options.n_ctx);
+    td_cmd_say("%d tokens, %d chunks of %d", j->options.n_token, td_perplexity_n_chunk(&j->options),
+               j->options.n_ctx);
     if (j->json) td_out_text("{\"running\": [");
     td_perplexity_result r;
     td_interrupt_attach(j->engine);
@@ -148,10 +139,12 @@ static int perplexity_main(const td_options *o) {
     if (!td_cmd_take_model(o, 2, &model, &i_next)) return TD_EXIT_USAGE;
     if (td_options_bool(o, "exact") && td_options_bool(o, "compare-exact"))
         return td_cmd_usage("--exact and --compare-exact exclude each other");
-    job j = {.o = o,
-             .options = {.n_ctx = (int)td_options_int(o, "ctx-size"),
-                         .n_chunk = (int)td_options_int(o, "chunks")},
-             .json = td_options_bool(o, "json")};
+    job j = {
+        .o = o,
+        .options = {.n_ctx = (int)td_options_int(o, "ctx-size"),
+                    .n_chunk = (int)td_options_int(o, "chunks")},
+        .json = td_options_bool(o, "json")
+    };
     if (!td_cmd_open_log(o)) return TD_EXIT_FAILURE;
     const int code = load_and_measure(&j, model, o->positional[i_next]);
     td_engine_free(j.exact);

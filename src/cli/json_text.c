@@ -1,5 +1,5 @@
-/* json.c - see json.h. */
-#include "cli/json.h"
+/* json_text.c - see json_text.h. */
+#include "cli/json_text.h"
 
 #include <math.h>
 #include <stdbool.h>

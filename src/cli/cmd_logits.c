@@ -1,4 +1,4 @@
-/* logits.c - `tandem logits`: the raw logits of every position of a text, as .npy. */
+/* cmd_logits.c - `tandem logits`: the raw logits of every position of a text, as .npy. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,26 +9,18 @@
 #include "cli/interrupt.h"
 #include "engine/engine.h"
 
+/* clang-format off */
 static const td_option rows[] = {
-    {.name = "prompt",
-     .short_name = 'p',
-     .type = TD_OPTION_STRING,
-     .value = "TEXT",
+    {.name = "prompt", .short_name = 'p', .type = TD_OPTION_STRING, .value = "TEXT",
      .help = "the text; BOS is added where the model wants it"},
-    {.name = "tokens",
-     .type = TD_OPTION_STRING,
-     .value = "IDS",
+    {.name = "tokens", .type = TD_OPTION_STRING, .value = "IDS",
      .help = "token ids in place of a text: 1,2,3; nothing is added"},
-    {.name = "tokens-file",
-     .type = TD_OPTION_STRING,
-     .value = "FILE",
+    {.name = "tokens-file", .type = TD_OPTION_STRING, .value = "FILE",
      .help = "the same from a file, as 'tandem tokenize' writes it; -: standard input"},
-    {.name = "output",
-     .short_name = 'o',
-     .type = TD_OPTION_STRING,
-     .value = "FILE",
+    {.name = "output", .short_name = 'o', .type = TD_OPTION_STRING, .value = "FILE",
      .help = "the file to write"},
 };
+/* clang-format on */
 static const td_option_group group = {"Input and output", rows, 4};
 
 static const td_option_spec spec = {

@@ -1,4 +1,4 @@
-/* tokenize.c - `tandem tokenize`: text to token ids and back, without loading weights. */
+/* cmd_tokenize.c - `tandem tokenize`: text to token ids and back, without loading weights. */
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -12,26 +12,19 @@
 /* Bytes of text read at most: more than any context holds. */
 static const size_t max_input = (size_t)1 << 30;
 
+/* clang-format off */
 static const td_option rows[] = {
-    {.name = "decode",
-     .short_name = 'd',
-     .type = TD_OPTION_BOOL,
+    {.name = "decode", .short_name = 'd', .type = TD_OPTION_BOOL,
      .help = "read a JSON array of ids and print the text"},
-    {.name = "special",
-     .type = TD_OPTION_BOOL,
-     .def = "on",
+    {.name = "special", .type = TD_OPTION_BOOL, .def = "on",
      .help = "add BOS and EOS where the model wants them; with --decode, print the names of "
              "control tokens; --no-special does neither"},
-    {.name = "plain",
-     .type = TD_OPTION_BOOL,
+    {.name = "plain", .type = TD_OPTION_BOOL,
      .help = "read names of control tokens in the text as the text they are"},
-    {.name = "file",
-     .short_name = 'f',
-     .type = TD_OPTION_STRING,
-     .def = "-",
-     .value = "FILE",
+    {.name = "file", .short_name = 'f', .type = TD_OPTION_STRING, .def = "-", .value = "FILE",
      .help = "what to read; -: standard input"},
 };
+/* clang-format on */
 static const td_option_group group = {"Input", rows, 4};
 
 static const td_option_spec spec = {

@@ -1,0 +1,215 @@
+#!/bin/sh
+# The command line: usage errors, exit codes, help, bad inputs, what is printed where. Prints TAP.
+# TANDEM is the program; without it the one in the build folder is taken.
+set -u
+TANDEM=${TANDEM:-${TANDEM_BUILD_DIR:?}/tandem}
+root=${TANDEM_SOURCE_DIR:-$(cd "$(dirname "$0")/../.." && pwd)}
+vocab=$root/../shared/tokenizer-vectors/gpt-2.gguf
+[ -x "$TANDEM" ] || { echo "$TANDEM was not built"; exit 1; }
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+# Nobody's own settings take part.
+for name in $(env | sed -n 's/^\(TANDEM_[A-Z0-9_]*\)=.*/\1/p' |
+    grep -v -e '^TANDEM_BUILD_DIR$' -e '^TANDEM_SOURCE_DIR$' -e '^TANDEM_CC$' -e '^TANDEM_SANITIZE$'); do
+    unset "$name"
+done
+HOME=$tmp/home XDG_CONFIG_HOME=$tmp/config XDG_STATE_HOME=$tmp/state
+export HOME XDG_CONFIG_HOME XDG_STATE_HOME
+n=0 status=0
+
+verdict() { # verdict RESULT NAME: RESULT is 0 for a pass
+    n=$((n + 1))
+    if [ "$1" -eq 0 ]; then
+        echo "ok $n - $2"
+    else
+        echo "not ok $n - $2"
+        status=1
+    fi
+}
+
+skip() { # skip NAME WHY
+    n=$((n + 1))
+    echo "ok $n - $1 # SKIP $2"
+}
+
+show() { sed 's/^/  /' "$1"; }
+
+# expect CODE WORDS ARGUMENTS...: the exit code, and words on standard error (or nothing: '')
+expect() {
+    code=$1 words=$2
+    shift 2
+    "$TANDEM" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+    found=$?
+    bad=0
+    [ $found -eq "$code" ] || { echo "  exit code $found, wanted $code"; bad=1; }
+    [ -z "$words" ] || grep -qF -- "$words" "$tmp/err" || { echo "  '$words' is not in:"; bad=1; }
+    [ "$code" -eq 0 ] || [ ! -s "$tmp/out" ] || { echo "  something on standard output"; bad=1; }
+    [ $bad -eq 0 ] || show "$tmp/err"
+    verdict $bad "$code: tandem $*"
+}
+
+printf 'not a model' >"$tmp/bad.gguf"
+printf 'some text\n' >"$tmp/text"
+: >"$tmp/empty"
+
+# ---- help and version ----
+commands="run inspect tokenize template logits perplexity bench"
+expect 0 '' --help
+expect 0 '' --version
+for c in $commands; do
+    "$TANDEM" "$c" --help >"$tmp/$c.help" 2>"$tmp/err"
+    verdict $? "0: tandem $c --help"
+    [ ! -s "$tmp/err" ] && grep -q "^usage: tandem $c " "$tmp/$c.help"
+    verdict $? "'$c --help' has a usage line on standard output, and no talk"
+    "$TANDEM" help "$c" 2>/dev/null | cmp -s - "$tmp/$c.help"
+    verdict $? "'help $c' says the same"
+    "$TANDEM" --help | grep -q "^  $c "
+    verdict $? "'--help' lists $c"
+done
+
+# ---- the page has every option, alias and variable of the tables ----
+: >"$tmp/missing"
+for word in $(cat "$tmp"/*.help | grep -o -e '--[a-z][a-z0-9-]*' -e 'TANDEM_[A-Z0-9_]*' | sort -u); do
+    grep -qF -e "$word" "$root/docs/OPTIONS.md" || echo "$word" >>"$tmp/missing"
+done
+for word in $(grep -o -e '[ (]-[a-z]\{1,3\}[,)]\{0,1\}\( \|$\)' "$tmp/run.help" | tr -d ' (,)' | sort -u); do
+    grep -qF -e "\`$word\`" "$root/docs/OPTIONS.md" || echo "$word" >>"$tmp/missing"
+done
+[ ! -s "$tmp/missing" ] || show "$tmp/missing"
+[ ! -s "$tmp/missing" ]
+verdict $? "docs/OPTIONS.md has all of them"
+
+# ---- usage errors: exit code 2 ----
+"$TANDEM" >"$tmp/out" 2>&1
+[ $? -eq 2 ]
+verdict $? "2: tandem"
+expect 2 "did you mean 'run'" rum
+expect 2 "unknown command" completely-different
+expect 2 "wanted: tandem run MODEL" run
+expect 2 "one argument too many" run a b
+expect 2 "given twice" run -m a b
+expect 2 "did you mean --temp?" run x --tenp 1
+expect 2 "did you mean --ctx-size?" run x --ctx-sizes 1
+expect 2 "CPU alone" run x -ngl 99
+expect 2 "--batch" run x -ub 512
+expect 2 "of 'run'" inspect x --temp 1
+expect 2 "wanted -1 to" run x -n -2
+expect 2 "'12x' is no whole number" run x -c 12x
+expect 2 "101 is out of range, wanted 0 to 100" run x --temp 101
+expect 2 "'nan' is no number" run x --temp=nan
+expect 2 "wanted stop|shift|error" run x --on-full never
+expect 2 "wants a value" run x -p
+expect 2 "wants a value: PATTERN DIR" run x --dump pattern
+expect 2 "exclude each other" run x -p a -f b
+expect 2 "no place with --raw" run x -p a --raw --system b
+expect 2 "no JSON object" run x -p a --vars '[1]'
+expect 2 "--logit-bias: '12'" run x -p a --logit-bias 12
+expect 2 "--logit-bias: 'x+1'" run x -p a -l x+1
+expect 2 "--stop is empty" run x -p a --stop ''
+expect 2 "one type" run x -p a --kv-type f32 -ctv f16
+expect 2 "exclude each other" run x -p a --kv-type f16 --exact
+expect 2 "only one of" inspect x --tensors --metadata
+expect 2 "--messages is missing" template x
+expect 2 "both be standard input" template x --messages - --tools -
+expect 2 "found 0" logits x -o y
+expect 2 "found 2" logits x -o y --prompt a --tokens 1
+expect 2 "-o is missing" logits x --prompt a
+expect 2 "'x' is no token id" logits x -o "$tmp/y" --tokens 1,x
+expect 2 "'-1' is no token id" logits x -o "$tmp/y" --tokens -1
+expect 2 "holds no token id" logits x -o "$tmp/y" --tokens ''
+expect 2 "wanted: tandem perplexity MODEL FILE" perplexity x
+expect 2 "wanted 4 to" perplexity x y -c 3
+expect 2 "exclude each other" perplexity x y --exact --compare-exact
+expect 2 "wanted 1 to 1000" bench x -r 0
+
+# ---- failures: exit code 1, and no file left behind ----
+for c in run inspect tokenize bench; do
+    expect 1 "$tmp/none.gguf" $c "$tmp/none.gguf" $([ $c != run ] || echo -p x)
+    expect 1 "$tmp/bad.gguf" $c "$tmp/bad.gguf" $([ $c != run ] || echo -p x)
+    expect 1 "$tmp" $c "$tmp" $([ $c != run ] || echo -p x)
+done
+expect 1 "empty" tokenize "$tmp/empty"
+expect 1 "standard input is empty" run x
+expect 1 "is empty" run x -f "$tmp/empty"
+expect 1 "cannot open '$tmp/none'" run x -f "$tmp/none"
+expect 1 "cannot open '$tmp/none'" run x -p a --template "$tmp/none"
+expect 1 "/nowhere/x" run x -p a --logprobs /nowhere/x
+expect 1 "/nowhere/x" run x -p a --dump '*' /nowhere/x
+expect 1 "/nowhere/log" run x -p a --log-file /nowhere/log
+expect 1 "bad.gguf" run "$tmp/bad.gguf" -p a --logprobs "$tmp/probs"
+expect 1 "bad.gguf" logits "$tmp/bad.gguf" --tokens 1 -o "$tmp/logits.npy"
+expect 1 "bad.gguf" perplexity "$tmp/bad.gguf" "$tmp/text"
+expect 1 "cannot open" template "$tmp/none.jinja" --messages "$tmp/text"
+[ -z "$(find "$tmp" -name 'probs*' -o -name '*.npy*')" ]
+verdict $? "failed commands leave no file behind"
+
+# ---- environment and config file ----
+TANDEM_TEMP=hot
+export TANDEM_TEMP
+expect 2 "TANDEM_TEMP: 'hot'" run x -p a
+expect 1 "x" run x -p a --temp 1
+unset TANDEM_TEMP
+TANDEM_MODEL=$tmp/none.gguf
+export TANDEM_MODEL
+expect 1 "none.gguf" inspect
+expect 1 "bad.gguf" inspect "$tmp/bad.gguf"
+unset TANDEM_MODEL
+mkdir -p "$tmp/config/tandem"
+printf '# mine\n\ntemp = 0.5\nthreads = many\n' >"$tmp/config/tandem/config"
+expect 2 "tandem/config:4: threads: 'many'" run x -p a
+printf 'tmep = 1\n' >"$tmp/config/tandem/config"
+expect 2 "tandem/config:1: unknown key 'tmep'" run x -p a
+printf 'temp = 1\n' >"$tmp/config/tandem/config"
+expect 1 "bad.gguf" inspect "$tmp/bad.gguf" # a key of another command is fine
+rm "$tmp/config/tandem/config"
+
+# ---- standard output that cannot be written ----
+if [ -w /dev/full ]; then
+    "$TANDEM" --help >/dev/full 2>"$tmp/err"
+    [ $? -eq 1 ] && grep -q "cannot write to standard output: No space left" "$tmp/err"
+    verdict $? "1, with a message: a full disk"
+else
+    skip "a full disk" "no /dev/full here"
+fi
+{ "$TANDEM" run --help 2>"$tmp/err"; echo $? >"$tmp/code"; } | :
+# The reader may have gone before or after the pipe took all: 1 or 0, but never words nor a signal.
+[ ! -s "$tmp/err" ] && [ "$(cat "$tmp/code")" -le 1 ]
+verdict $? "no words: a closed pipe"
+
+# ---- templates and tokens ----
+printf '{%% for m in messages %%}{{ m.role }}:{{ m.content }};{%% endfor %%}{%% if add_generation_prompt %%}>{{ x }}{%% endif %%}' \
+    >"$tmp/t.jinja"
+printf '[{"role": "user", "content": "a\\u00e4"}]' >"$tmp/messages.json"
+[ "$("$TANDEM" template "$tmp/t.jinja" --messages "$tmp/messages.json" --vars '{"x": 7}')" = "user:aä;>7" ]
+verdict $? "template renders"
+[ "$("$TANDEM" template "$tmp/t.jinja" --messages - --no-generation-prompt <"$tmp/messages.json")" = "user:aä;" ]
+verdict $? "template reads messages from a pipe; --no-generation-prompt"
+printf '{"role": 1}' >"$tmp/map.json"
+expect 1 "no list" template "$tmp/t.jinja" --messages "$tmp/map.json"
+printf '[{]' >"$tmp/broken.json"
+expect 1 "broken.json" template "$tmp/t.jinja" --messages "$tmp/broken.json"
+printf '{%% if %%}' >"$tmp/broken.jinja"
+expect 1 "chat template" template "$tmp/broken.jinja" --messages "$tmp/messages.json"
+expect 1 "mapping" template "$tmp/t.jinja" --messages "$tmp/messages.json" --vars '[]'
+if [ -f "$vocab" ]; then
+    ids=$(printf 'Hello world' | "$TANDEM" tokenize "$vocab")
+    [ "$ids" = "[15496, 995]" ]
+    verdict $? "tokenize prints $ids"
+    [ "$(echo "$ids" | "$TANDEM" tokenize --decode "$vocab")" = "Hello world" ]
+    verdict $? "tokenize --decode goes back"
+    for bad in '[50257000]' '[-1]' '["a"]' '[1.5]'; do
+        echo "$bad" | "$TANDEM" tokenize -d "$vocab" >"$tmp/out" 2>"$tmp/err"
+        [ $? -eq 1 ] && grep -q "wanted an id" "$tmp/err"
+        verdict $? "1: tokenize --decode of $bad"
+    done
+    "$TANDEM" inspect "$vocab" --json | grep -q '"runs": false, "why_not": "'
+    verdict $? "inspect says why this build does not run a vocabulary"
+    for view in --tensors --metadata --json '--metadata --json' '--tensors --json'; do
+        expect 0 '' inspect "$vocab" $view
+    done
+else
+    skip "tokenize and inspect" "no $vocab"
+fi
+
+echo "1..$n"
+exit $status
