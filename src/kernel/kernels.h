@@ -103,6 +103,15 @@ typedef void td_attn_value_fn(float *acc, const float *p, const void *v, int n_p
  * n_rot / 2); else (2i, 2i + 1). */
 typedef void td_rope_fn(float *x, const float *cs, int n_rot, bool neox);
 
+/* For measuring the machine (jobs/probe.h): what the kernels of this level are held against. */
+
+/* Reads p[bytes] in order, as a kernel at memory speed would, and returns some mix of it. */
+typedef uint64_t td_probe_read_fn(const void *p, size_t bytes);
+/* Does n_round rounds of independent multiply-adds in registers, by the instruction that the matrix
+ * products of the level live on, and returns how many operations that was; a multiply and an add
+ * count as two. */
+typedef double td_probe_peak_fn(int n_round);
+
 /* The types a KV cache may have. */
 typedef enum td_kv_dtype { TD_KV_DTYPE_F32, TD_KV_DTYPE_F16, TD_N_KV_DTYPE } td_kv_dtype;
 
@@ -120,6 +129,8 @@ typedef struct td_kernels {
     td_attn_score_fn *attn_score[TD_N_KV_DTYPE];
     td_attn_value_fn *attn_value[TD_N_KV_DTYPE];
     td_rope_fn *rope;
+    td_probe_read_fn *probe_read;
+    td_probe_peak_fn *probe_int8, *probe_f32;
 } td_kernels;
 
 /* ---- choosing

@@ -33,5 +33,8 @@ void td_kernels_ref(td_kernels *t) {
         .attn_value =
             {[TD_KV_DTYPE_F32] = td_attn_value_f32_ref, [TD_KV_DTYPE_F16] = td_attn_value_f16_ref},
         .rope = td_rope_ref,
+        .probe_read = td_probe_read_ref,
+        .probe_int8 = td_probe_int8_ref,
+        .probe_f32 = td_probe_f32_ref,
     };
 }

@@ -20,5 +20,7 @@ td_to_f16_fn td_to_f16_ref;
 td_attn_score_fn td_attn_score_f32_ref, td_attn_score_f16_ref;
 td_attn_value_fn td_attn_value_f32_ref, td_attn_value_f16_ref;
 td_rope_fn td_rope_ref;
+td_probe_read_fn td_probe_read_ref;
+td_probe_peak_fn td_probe_int8_ref, td_probe_f32_ref;
 
 #endif

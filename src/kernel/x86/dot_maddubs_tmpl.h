@@ -15,6 +15,11 @@ TD_INLINE vi bcast4(const void *a) {
     return vi_set1_32(x);
 }
 
+/* The smallest step: sum + 4 products of unsigned weights with activations, per lane. */
+TD_INLINE vi dot_step(vi sum, vi u, vi a) {
+    return vi_add(sum, vi_madd16(vi_maddubs(u, a), vi_set1_32(0x10001)));
+}
+
 /* The int16 partial sums of n words. */
 TD_INLINE vi dot_i16(const vi *u, const int8_t *a, int n) {
     vi sum = vi_maddubs(u[0], bcast4(a));

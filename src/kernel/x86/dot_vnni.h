@@ -17,11 +17,14 @@ TD_INLINE vi bcast4(const void *a) {
     return _mm512_set1_epi32(x);
 }
 
+/* The smallest step: sum + 4 products of unsigned weights with activations, per lane. */
+TD_INLINE vi dot_step(vi sum, vi u, vi a) { return _mm512_dpbusd_epi32(sum, u, a); }
+
 /* start + the dot of 32 unsigned weights (u[0..7], each four along k) with 32 activations, per
  * lane.  max_w, the largest weight, is for levels that must mind saturation. */
 TD_INLINE vi dot32_u(vi start, const vi u[8], const int8_t *a, int max_w) {
     (void)max_w;
-    TD_UNROLL for (int i = 0; i < 8; i++) start = _mm512_dpbusd_epi32(start, u[i], bcast4(a + 4 * i));
+    TD_UNROLL for (int i = 0; i < 8; i++) start = dot_step(start, u[i], bcast4(a + 4 * i));
     return start;
 }
 
@@ -38,7 +41,7 @@ TD_INLINE vi dot_scaled(vi sum, const vi *u, const int8_t *a, int n_word, int ma
     (void)max_w;
     vi dot = vi_zero();
     TD_UNROLL for (int i = 0; i < n_word; i++)
-        dot = _mm512_dpbusd_epi32(dot, u[i], bcast4(a + 4 * i));
+        dot = dot_step(dot, u[i], bcast4(a + 4 * i));
     return vi_add(sum, vi_mul(dot, scale));
 }
 

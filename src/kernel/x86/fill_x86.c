@@ -29,6 +29,9 @@ static void fill_avx2(td_kernels *t) {
     t->attn_value[TD_KV_DTYPE_F32] = td_attn_value_f32_avx2;
     t->attn_value[TD_KV_DTYPE_F16] = td_attn_value_f16_avx2;
     t->rope = td_rope_avx2;
+    t->probe_read = td_probe_read_avx2;
+    t->probe_int8 = td_probe_int8_avx2;
+    t->probe_f32 = td_probe_f32_avx2;
 }
 
 static void fill_avx512(td_kernels *t) {
@@ -58,6 +61,9 @@ static void fill_avx512(td_kernels *t) {
     t->attn_value[TD_KV_DTYPE_F32] = td_attn_value_f32_avx512;
     t->attn_value[TD_KV_DTYPE_F16] = td_attn_value_f16_avx512;
     t->rope = td_rope_avx512;
+    t->probe_read = td_probe_read_avx512;
+    t->probe_int8 = td_probe_int8_avx512;
+    t->probe_f32 = td_probe_f32_avx512;
 }
 
 static void fill_avx512vnni(td_kernels *t) {
@@ -69,6 +75,7 @@ static void fill_avx512vnni(td_kernels *t) {
     t->gemm[TD_DTYPE_Q4_K] = (td_gemm_impl){"gemm_q4_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q4_k_avx512vnni};
     t->gemm[TD_DTYPE_Q5_K] = (td_gemm_impl){"gemm_q5_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q5_k_avx512vnni};
     t->gemm[TD_DTYPE_Q6_K] = (td_gemm_impl){"gemm_q6_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q6_k_avx512vnni};
+    t->probe_int8 = td_probe_int8_avx512vnni;
 }
 
 void td_kernels_x86(td_kernels *t, unsigned flags) {

@@ -58,12 +58,12 @@ TD_INLINE void b32_pack(const tile_args *t, int tile_m, uint8_t *buffer, b32_typ
 
 /* ---- weights ---- */
 
-/* The fifth bits of word i of the weights, as 0x10 in each byte: bit e of the field belongs to element
- * e, so the four bits of a word are spread over the four bytes.  x * 0x204081 puts a copy of the
- * nibble every 7 bits: bit j of it lands on bit 8 j. */
+/* The fifth bits of word i of the weights, as 0x10 in each byte.  Bit e of the field belongs to
+ * element e, so word i has nibble i: its byte goes to all four bytes, each keeps its own bit, in the
+ * high half of the byte (for even i the field comes shifted by 4), and what is not 0 becomes 0x10. */
 TD_INLINE vi b32_high_bits(vi field, int i) {
-    const vi nibble = vi_and(i ? vi_srl(field, 4 * i) : field, vi_set1_32(15));
-    return vi_and(vi_sll(vi_mul(nibble, vi_set1_32(0x204081)), 4), vi_set1_8(0x10));
+    const vi byte = vi_repeat_byte(i % 2 ? field : vi_sll(field, 4), i / 2);
+    return vi_min8(vi_and(byte, vi_set1_32((int)0x80402010)), vi_set1_8(0x10));
 }
 
 /* Eight registers of weights of one strip of the block at w. */
@@ -101,7 +101,7 @@ TD_INLINE void b32_block(vf *acc, const uint8_t *w, const uint8_t *act, int tile
                      : vf_zero();
     vi u[8];
     b32_weights(u, w, strip, type);
-    TD_UNROLL for (int i = 0; i < tile_m; i++) {
+    TD_UNROLL_ROWS for (int i = 0; i < tile_m; i++) {
         const vi start = type.offset ? bcast4(third + i * 4) : vi_zero();
         const vi sum = b32_dot(start, u, (const int8_t *)act + i * 32, type);
         const vf da = vf_bits(bcast4(d_act + i * 4));
@@ -117,7 +117,8 @@ TD_INLINE void b32_tile(const tile_args *t, int tile_m, const uint8_t *act, b32_
     const uint8_t *w = t->w;
     for (int b = 0; b < t->n_block; b++) {
         if (tile_m <= 2) prefetch_weights(w, weight_bytes);
-        TD_UNROLL for (int s = 0; s < N_STRIP; s++) b32_block(acc[s], w, act, tile_m, s, type);
+        /* Not unrolled: gcc would keep the activations of one strip for the next, and spill. */
+        for (int s = 0; s < N_STRIP; s++) b32_block(acc[s], w, act, tile_m, s, type);
         w += weight_bytes;
         act += tile_m * B32_ACT_BYTES;
     }

@@ -153,7 +153,7 @@ TD_INLINE void k_weights(vi u[8], const uint8_t *w, int p, int high, k_type type
 /* sum[i] += the run of 32 elements from `start`, for the tile's rows. */
 TD_INLINE void k_run_dots(vi *sum, const vi u[8], const vi *scale, const int8_t *act, int tile_m,
                           k_type type) {
-    TD_UNROLL for (int i = 0; i < tile_m; i++) {
+    TD_UNROLL_ROWS for (int i = 0; i < tile_m; i++) {
         const int8_t *a = act + i * 256;
         if (type.n_sub == 8) {
             sum[i] = dot_scaled(sum[i], u, a, 8, type.max_w, scale[0]);
@@ -190,7 +190,7 @@ TD_INLINE void k_block(vf *acc, const uint8_t *w, const uint8_t *act, int tile_m
     const uint8_t *d_act = act + tile_m * 256, *pairs = d_act + tile_m * 4;
     const vf d = vf_load_f16(d_at);
     const vf dmin = type.n_sub == 8 ? vf_load_f16(d_at + TD_PANEL) : vf_zero();
-    TD_UNROLL for (int i = 0; i < tile_m; i++) {
+    TD_UNROLL_ROWS for (int i = 0; i < tile_m; i++) {
         vi side = vi_zero();
         TD_UNROLL for (int j = 0; j < n_pair; j++)
             side = dot_pair(side, scales.side[j], bcast4(pairs + (i * n_pair + j) * 4));
@@ -211,7 +211,7 @@ TD_INLINE void k_tile(const tile_args *t, int tile_m, const uint8_t *act, k_type
     const uint8_t *w = t->w;
     for (int b = 0; b < t->n_block; b++) {
         if (tile_m <= 2) prefetch_weights(w, type.weight_bytes);
-        TD_UNROLL for (int s = 0; s < N_STRIP; s++) k_block(acc[s], w, act, tile_m, s, type);
+        for (int s = 0; s < N_STRIP; s++) k_block(acc[s], w, act, tile_m, s, type);
         w += type.weight_bytes;
         act += tile_m * k_act_bytes(type);
     }

@@ -4,6 +4,8 @@
 
 #include "kernel/x86/vec.h"
 
+#define TD_UNROLL_ROWS
+
 typedef __m256 vf;
 typedef __m256i vi;
 enum { V_LANES = 8, N_STRIP = 2 };
@@ -25,9 +27,17 @@ TD_INLINE vf vf_zero(void) { return _mm256_setzero_ps(); }
 TD_INLINE vf vf_set1(float x) { return _mm256_set1_ps(x); }
 TD_INLINE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
 TD_INLINE void vf_store(float *p, vf x) { _mm256_storeu_ps(p, x); }
-/* The first n lanes, 0 <= n <= V_LANES; the others read as 0 and are not written. */
-TD_INLINE vf vf_load_part(const float *p, int n) { return _mm256_maskload_ps(p, part_mask(n)); }
-TD_INLINE void vf_store_part(float *p, vf x, int n) { _mm256_maskstore_ps(p, part_mask(n), x); }
+/* The first n lanes, 0 <= n <= V_LANES; the others read as 0 and are not written.  A branch for the
+ * common case, because masked stores are slow on AMD. */
+TD_INLINE vf vf_load_part(const float *p, int n) {
+    return n == V_LANES ? vf_load(p) : _mm256_maskload_ps(p, part_mask(n));
+}
+TD_INLINE void vf_store_part(float *p, vf x, int n) {
+    if (n == V_LANES)
+        vf_store(p, x);
+    else
+        _mm256_maskstore_ps(p, part_mask(n), x);
+}
 /* Lanes below n of `x`, the others of `old`. */
 TD_INLINE vf vf_keep(vf x, vf old, int n) {
     return _mm256_blendv_ps(old, x, _mm256_castsi256_ps(part_mask(n)));
@@ -100,9 +110,17 @@ TD_INLINE vi vi_add16(vi a, vi b) { return _mm256_add_epi16(a, b); }
 /* Pairs of int16 products, added; of u8 * s8 products, added with saturation. */
 TD_INLINE vi vi_madd16(vi a, vi b) { return _mm256_madd_epi16(a, b); }
 TD_INLINE vi vi_maddubs(vi u, vi s) { return _mm256_maddubs_epi16(u, s); }
+TD_INLINE vi vi_min8(vi a, vi b) { return _mm256_min_epu8(a, b); } /* unsigned */
 TD_INLINE vi vi_abs8(vi a) { return _mm256_abs_epi8(a); }
 /* a, -a or 0 as the byte of `sign` is positive, negative or 0. */
 TD_INLINE vi vi_sign8(vi a, vi sign) { return _mm256_sign_epi8(a, sign); }
+
+/* Byte `byte` of each lane, four times. */
+TD_INLINE vi vi_repeat_byte(vi a, int byte) {
+    const __m128i in_lane = _mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c);
+    return _mm256_shuffle_epi8(
+        a, _mm256_add_epi8(_mm256_broadcastsi128_si256(in_lane), vi_set1_8(byte)));
+}
 
 TD_INLINE vf vf_from_i32(vi a) { return _mm256_cvtepi32_ps(a); }
 TD_INLINE vi vi_round(vf a) { return _mm256_cvtps_epi32(a); } /* nearest even */

@@ -4,6 +4,8 @@
 
 #include "kernel/x86/vec.h"
 
+#define TD_UNROLL_ROWS TD_UNROLL
+
 typedef __m512 vf;
 typedef __m512i vi;
 enum { V_LANES = 16, N_STRIP = 1 };
@@ -94,11 +96,19 @@ TD_INLINE vi vi_add16(vi a, vi b) { return _mm512_add_epi16(a, b); }
 /* Pairs of int16 products, added; of u8 * s8 products, added with saturation. */
 TD_INLINE vi vi_madd16(vi a, vi b) { return _mm512_madd_epi16(a, b); }
 TD_INLINE vi vi_maddubs(vi u, vi s) { return _mm512_maddubs_epi16(u, s); }
+TD_INLINE vi vi_min8(vi a, vi b) { return _mm512_min_epu8(a, b); } /* unsigned */
 TD_INLINE vi vi_abs8(vi a) { return _mm512_abs_epi8(a); }
 /* a, or -a where the byte of `sign` is negative.  vpsignb, which AVX-512 dropped, also gives 0
  * where sign is 0; there our other factor is 0 anyway. */
 TD_INLINE vi vi_sign8(vi a, vi sign) {
     return _mm512_mask_sub_epi8(a, _mm512_movepi8_mask(sign), _mm512_setzero_si512(), a);
+}
+
+/* Byte `byte` of each lane, four times. */
+TD_INLINE vi vi_repeat_byte(vi a, int byte) {
+    const __m128i in_lane = _mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c);
+    return _mm512_shuffle_epi8(
+        a, _mm512_add_epi8(_mm512_broadcast_i32x4(in_lane), vi_set1_8(byte)));
 }
 
 TD_INLINE vf vf_from_i32(vi a) { return _mm512_cvtepi32_ps(a); }

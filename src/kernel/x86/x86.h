@@ -22,6 +22,8 @@ td_to_f16_fn td_to_f16_avx2;
 td_attn_score_fn td_attn_score_f32_avx2, td_attn_score_f16_avx2;
 td_attn_value_fn td_attn_value_f32_avx2, td_attn_value_f16_avx2;
 td_rope_fn td_rope_avx2;
+td_probe_read_fn td_probe_read_avx2;
+td_probe_peak_fn td_probe_int8_avx2, td_probe_f32_avx2;
 
 /* ---- avx512 ---- */
 
@@ -39,10 +41,13 @@ td_to_f16_fn td_to_f16_avx512;
 td_attn_score_fn td_attn_score_f32_avx512, td_attn_score_f16_avx512;
 td_attn_value_fn td_attn_value_f32_avx512, td_attn_value_f16_avx512;
 td_rope_fn td_rope_avx512;
+td_probe_read_fn td_probe_read_avx512;
+td_probe_peak_fn td_probe_int8_avx512, td_probe_f32_avx512;
 
 /* ---- avx512vnni ---- */
 
 td_gemm_fn td_gemm_q4_0_avx512vnni, td_gemm_q4_1_avx512vnni, td_gemm_q5_0_avx512vnni, td_gemm_q5_1_avx512vnni, td_gemm_q8_0_avx512vnni;
 td_gemm_fn td_gemm_q4_k_avx512vnni, td_gemm_q5_k_avx512vnni, td_gemm_q6_k_avx512vnni;
+td_probe_peak_fn td_probe_int8_avx512vnni;
 
 #endif

@@ -1,0 +1,330 @@
+/* check_plant.c - wrong kernels that td-check must reject: the mistakes one makes with these formats
+ * and shapes.  Most call the reference on arguments that are slightly off. */
+#include "kernel/check_plant.h"
+
+#include <fnmatch.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/pack.h"
+#include "kernel/ref/exp.h"
+#include "kernel/ref/ref.h"
+#include "tensor/quantize.h"
+
+/* ---- matrix products ---- */
+
+/* The dtype of a faulty kernel: a td_gemm_fn does not know its own.  Set by check_plant_found. */
+static td_dtype current_dtype;
+
+static td_gemm_fn *right_gemm(void) {
+    td_kernels ref;
+    td_kernels_ref(&ref);
+    return ref.gemm[current_dtype].run;
+}
+
+static void gemm_without_tail(const td_gemm_args *g) {
+    td_gemm_args a = *g;
+    a.n = g->n / TD_PANEL * TD_PANEL;
+    right_gemm()(&a);
+}
+
+static void gemm_past_n(const td_gemm_args *g) {
+    right_gemm()(g);
+    if (g->m > 0 && g->n % TD_PANEL) g->y[(g->m - 1) * g->ldy + g->n] = 0;
+}
+
+static void gemm_twin_rows(const td_gemm_args *g) { /* an odd m: the last row is skipped */
+    td_gemm_args a = *g;
+    a.m = g->m > 1 ? g->m / 2 * 2 : g->m;
+    right_gemm()(&a);
+}
+
+/* Each panel as two halves of k, added at the end: right up to rounding. */
+static void gemm_other_order(const td_gemm_args *g) {
+    const int elems = td_dtype_get_info((int)current_dtype)->block_elems;
+    const int first = elems == 1 ? g->k / 2 : g->k / elems / 2 * elems;
+    const int act_block = elems == 1 ? 1 : elems, group = elems == 256 ? 16 : 32;
+    float *y = malloc((size_t)g->m * TD_PANEL * sizeof *y + 1);
+    if (!y) exit(2);
+    for (int o = 0; o < g->n; o += TD_PANEL) {
+        td_gemm_args a = *g;
+        a.w = g->w + (size_t)(o / TD_PANEL) * td_pack_panel_bytes(current_dtype, (size_t)g->k);
+        a.n = g->n - o < TD_PANEL ? g->n - o : TD_PANEL;
+        a.y = g->y + o;
+        a.k = first;
+        right_gemm()(&a);
+        a.w += td_pack_panel_bytes(current_dtype, (size_t)first);
+        a.k = g->k - first;
+        a.y = y;
+        a.ldy = TD_PANEL;
+        if (a.a.x) a.a.x += first;
+        if (a.a.q) a.a.q += first, a.a.d += first / act_block, a.a.s += first / group;
+        right_gemm()(&a);
+        for (int i = 0; i < g->m; i++)
+            for (int j = 0; j < a.n; j++) g->y[i * g->ldy + o + j] += y[i * TD_PANEL + j];
+    }
+    free(y);
+}
+
+/* The product on weights that `change` has altered, block of a panel by block. */
+static void gemm_changed(const td_gemm_args *g, void (*change)(uint8_t *block)) {
+    const size_t panels = (size_t)((g->n + TD_PANEL - 1) / TD_PANEL);
+    const size_t bytes = td_pack_panel_bytes(current_dtype, (size_t)g->k) * panels;
+    const size_t block = (size_t)td_dtype_get_info((int)current_dtype)->block_bytes * TD_PANEL;
+    uint8_t *w = malloc(bytes + 1);
+    if (!w) exit(2);
+    memcpy(w, g->w, bytes);
+    for (size_t i = 0; i < bytes; i += block) change(w + i);
+    td_gemm_args a = *g;
+    a.w = w;
+    right_gemm()(&a);
+    free(w);
+}
+
+/* Sub-block 1 takes the scale of sub-block 0, in every output. */
+static void shift_scale(uint8_t *block) {
+    const int at = current_dtype == TD_DTYPE_Q6_K ? 48 * 64 : 64;
+    for (int row = 0; row < TD_PANEL; row++) {
+        uint8_t *word = block + at + row * 4;
+        word[1] = current_dtype == TD_DTYPE_Q6_K ? word[0]
+                                                 : (uint8_t)((word[1] & 0xc0) | (word[0] & 0x3f));
+    }
+}
+static void gemm_shifted_scale(const td_gemm_args *g) { gemm_changed(g, shift_scale); }
+
+/* The mins of sub-blocks 2 and 3 change places. */
+static void swap_mins(uint8_t *block) {
+    for (int row = 0; row < TD_PANEL; row++) {
+        uint8_t *word = block + 2 * 64 + row * 4;
+        const uint8_t m2 = word[2] & 0x3f, m3 = word[3] & 0x3f;
+        word[2] = (uint8_t)((word[2] & 0xc0) | m3);
+        word[3] = (uint8_t)((word[3] & 0xc0) | m2);
+    }
+}
+static void gemm_swapped_mins(const td_gemm_args *g) { gemm_changed(g, swap_mins); }
+
+/* -128 read as -127: what |w| in a signed byte would give after saturation. */
+static void saturate_weights(uint8_t *block) {
+    for (int i = TD_PANEL * 2; i < TD_PANEL * 34; i++)
+        if (block[i] == 0x80) block[i] = 0x81;
+}
+static void gemm_saturated(const td_gemm_args *g) { gemm_changed(g, saturate_weights); }
+
+/* The fifth bits of elements 0 and 16 change places. */
+static void swap_high_bits(uint8_t *block) {
+    const int at = current_dtype == TD_DTYPE_Q5_0 ? 32 : 64;
+    for (int row = 0; row < TD_PANEL; row++) {
+        uint8_t *word = block + at + row * 4;
+        const uint8_t low = word[0] & 1, high = word[2] & 1;
+        word[0] = (uint8_t)((word[0] & 0xfe) | high);
+        word[2] = (uint8_t)((word[2] & 0xfe) | low);
+    }
+}
+static void gemm_swapped_high_bits(const td_gemm_args *g) { gemm_changed(g, swap_high_bits); }
+
+/* Runs into the unreadable page behind the weights. */
+static void gemm_reads_on(const td_gemm_args *g) {
+    const size_t panels = (size_t)((g->n + TD_PANEL - 1) / TD_PANEL);
+    right_gemm()(g);
+    const volatile uint8_t *end =
+        g->w + td_pack_panel_bytes(current_dtype, (size_t)g->k) * panels;
+    (void)end[1];
+}
+
+static void set_gemm(td_kernels *t, td_gemm_fn *fn) {
+    for (int i = 0; i < TD_N_DTYPE; i++)
+        if (t->gemm[i].run) t->gemm[i].run = fn;
+}
+static void plant_without_tail(td_kernels *t) { set_gemm(t, gemm_without_tail); }
+static void plant_past_n(td_kernels *t) { set_gemm(t, gemm_past_n); }
+static void plant_twin_rows(td_kernels *t) { set_gemm(t, gemm_twin_rows); }
+static void plant_other_order(td_kernels *t) { set_gemm(t, gemm_other_order); }
+static void plant_shifted_scale(td_kernels *t) { set_gemm(t, gemm_shifted_scale); }
+static void plant_swapped_mins(td_kernels *t) { set_gemm(t, gemm_swapped_mins); }
+static void plant_saturated(td_kernels *t) { set_gemm(t, gemm_saturated); }
+static void plant_swapped_high_bits(td_kernels *t) { set_gemm(t, gemm_swapped_high_bits); }
+static void plant_reads_on(td_kernels *t) { set_gemm(t, gemm_reads_on); }
+
+/* ---- activations ---- */
+
+static void quantize_half_up_32(const float *x, int k, int8_t *q, float *d, int16_t *s) {
+    td_quantize_act_q8_32_ref(x, k, q, d, s);
+    for (int i = 0; i < k; i++) /* ties away from zero */
+        if (d[i / 32] == 1) q[i] = (int8_t)roundf(x[i]);
+}
+static void quantize_wrong_group(const float *x, int k, int8_t *q, float *d, int16_t *s) {
+    td_quantize_act_q8_256_ref(x, k, q, d, s);
+    for (int i = 0; i + 1 < k / 16; i += 2) s[i] = (int16_t)(s[i] + s[i + 1]);
+}
+static void plant_quantize(td_kernels *t) {
+    t->quantize_act[TD_ACT_Q8_32] = quantize_half_up_32;
+    t->quantize_act[TD_ACT_Q8_256] = quantize_wrong_group;
+}
+
+/* ---- vectors ---- */
+
+static void rms_norm_one_lane(float *y, const float *x, const float *w, int n, float eps) {
+    float sum = 0;
+    for (int i = 0; i < n; i++) sum = fmaf(x[i], x[i], sum);
+    const float r = 1.0f / sqrtf(sum / (float)n + eps);
+    for (int i = 0; i < n; i++) y[i] = w ? x[i] * r * w[i] : x[i] * r;
+}
+static void rms_norm_other_product(float *y, const float *x, const float *w, int n, float eps) {
+    float ones[4096];
+    for (int i = 0; i < n; i++) ones[i] = 1;
+    td_rms_norm_ref(ones, x, NULL, n, eps);
+    float copy[4096];
+    for (int i = 0; i < n; i++) copy[i] = x[i];
+    const float r = n ? ones[0] / copy[0] : 0;
+    for (int i = 0; i < n; i++) y[i] = w ? copy[i] * (r * w[i]) : copy[i] * r;
+}
+static void plant_rms_one_lane(td_kernels *t) { t->rms_norm = rms_norm_one_lane; }
+static void plant_rms_other_product(td_kernels *t) { t->rms_norm = rms_norm_other_product; }
+
+static void swiglu_library_exp(float *y, const float *gate, const float *up, int n) {
+    for (int i = 0; i < n; i++) y[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
+}
+static void geglu_unfused(float *y, const float *gate, const float *up, int n) {
+    for (int i = 0; i < n; i++) {
+        const float g = gate[i], u2 = g * (g * g * TD_GELU_C2 + TD_GELU_C1);
+        y[i] = g / (1.0f + td_exp(-u2)) * up[i];
+    }
+}
+static void plant_glu(td_kernels *t) {
+    t->swiglu = swiglu_library_exp;
+    t->geglu_tanh = geglu_unfused;
+}
+
+static void swiglu_no_alias(float *y, const float *gate, const float *up, int n) {
+    for (int i = 0; i < n; i++) y[i] = 0;
+    td_swiglu_ref(y, gate, up, n);
+}
+static void plant_swiglu_no_alias(td_kernels *t) { t->swiglu = swiglu_no_alias; }
+
+static void add_without_tail(float *y, const float *x, int n) { td_add_ref(y, x, n & ~7); }
+static void scale_past_end(float *y, float c, int n) {
+    td_scale_ref(y, c, n);
+    if (n % 16) y[n] = 0;
+}
+static float max_wrong_zero(const float *x, int n) { return td_max_ref(x, n) + 0.0f; }
+static float max_takes_nan(const float *x, int n) {
+    float max = -INFINITY;
+    for (int i = 0; i < n; i++)
+        if (!(x[i] <= max)) max = x[i];
+    return max;
+}
+static float exp_sum_in_order(float *p, int n, float max) {
+    float sum = 0;
+    td_exp_sum_ref(p, n, max);
+    for (int i = 0; i < n; i++) sum += p[i];
+    return sum;
+}
+static void to_f16_truncated(uint16_t *dst, const float *src, int n) {
+    td_to_f16_ref(dst, src, n);
+    for (int i = 0; i < n; i++)
+        if (fabsf(td_f16_to_f32(dst[i])) > fabsf(src[i])) dst[i]--;
+}
+static void plant_add(td_kernels *t) { t->add = add_without_tail; }
+static void plant_scale(td_kernels *t) { t->scale = scale_past_end; }
+static void plant_max_zero(td_kernels *t) { t->max = max_wrong_zero; }
+static void plant_max_nan(td_kernels *t) { t->max = max_takes_nan; }
+static void plant_exp_sum(td_kernels *t) { t->exp_sum = exp_sum_in_order; }
+static void plant_to_f16(td_kernels *t) { t->to_f16 = to_f16_truncated; }
+
+static void rope_fused(float *x, const float *cs, int n_rot, bool neox) {
+    const int half = n_rot / 2, stride = neox ? half : 1, step = neox ? 1 : 2;
+    for (int i = 0; i < half; i++) {
+        float *a = x + i * step, *b = a + stride;
+        const float c = cs[2 * i], s = cs[2 * i + 1], a0 = *a, b0 = *b;
+        *a = fmaf(a0, c, -(b0 * s));
+        *b = fmaf(a0, s, b0 * c);
+    }
+}
+static void rope_always_neox(float *x, const float *cs, int n_rot, bool neox) {
+    (void)neox;
+    td_rope_ref(x, cs, n_rot, true);
+}
+static void plant_rope_fused(td_kernels *t) { t->rope = rope_fused; }
+static void plant_rope_neox(td_kernels *t) { t->rope = rope_always_neox; }
+
+/* ---- attention ---- */
+
+static void score_in_order(float *s, const float *q, const void *k, int n_pos, int head_dim,
+                           float scale) {
+    const float *row = k;
+    for (int j = 0; j < n_pos; j++, row += head_dim) {
+        float sum = 0;
+        for (int i = 0; i < head_dim; i++) sum = fmaf(q[i], row[i], sum);
+        s[j] = sum * scale;
+    }
+}
+/* A zero is added to lanes that the head does not have. */
+static void score_scaled_query(float *s, const float *q, const void *k, int n_pos, int head_dim,
+                               float scale) {
+    float scaled[256];
+    for (int i = 0; i < head_dim; i++) scaled[i] = q[i] * (scale * 3); /* 3: or rounding is exact */
+    td_attn_score_f16_ref(s, scaled, k, n_pos, head_dim, 1.0f / 3);
+}
+static void value_unfused(float *acc, const float *p, const void *v, int n_pos, int head_dim) {
+    const float *row = v;
+    for (int j = 0; j < n_pos; j++, row += head_dim)
+        for (int i = 0; i < head_dim; i++) acc[i] += p[j] * row[i];
+}
+static void value_skips_last(float *acc, const float *p, const void *v, int n_pos, int head_dim) {
+    td_attn_value_f16_ref(acc, p, v, n_pos / 4 * 4, head_dim);
+}
+static void plant_attn(td_kernels *t) {
+    t->attn_score[TD_KV_DTYPE_F32] = score_in_order;
+    t->attn_score[TD_KV_DTYPE_F16] = score_scaled_query;
+    t->attn_value[TD_KV_DTYPE_F32] = value_unfused;
+    t->attn_value[TD_KV_DTYPE_F16] = value_skips_last;
+}
+
+/* ---- the list ---- */
+
+const check_plant check_plants[] = {
+    {"gemm_*",         "the last, partial panel is missing",           plant_without_tail, false},
+    {"gemm_*",         "writes one output past n",                     plant_past_n, false},
+    {"gemm_*",         "the last of an odd number of rows is missing", plant_twin_rows, false},
+    {"gemm_*",         "adds halves of k at the end",                  plant_other_order, false},
+    {"gemm_q?_k",      "a sub-block takes its neighbour's scale",      plant_shifted_scale, false},
+    {"gemm_q[45]_k",   "two mins change places",                       plant_swapped_mins, false},
+    {"gemm_q8_0",      "a weight of -128 saturates",                   plant_saturated, false},
+    {"gemm_q5_[01]",   "two fifth bits change places",                 plant_swapped_high_bits, false},
+    {"gemm_q4_0",      "reads past the weights",                       plant_reads_on, true},
+    {"quantize_act_*", "rounds half up; sums over the wrong groups",   plant_quantize, false},
+    {"rms_norm",       "one lane instead of 16",                       plant_rms_one_lane, false},
+    {"rms_norm",       "multiplies r * w first",                       plant_rms_other_product, false},
+    {"*glu*",          "another exp; a product and sum not fused",     plant_glu, false},
+    {"swiglu",         "writes y before reading the gate",             plant_swiglu_no_alias, false},
+    {"add",            "the tail is missing",                          plant_add, false},
+    {"scale",          "writes past the end",                          plant_scale, false},
+    {"max",            "loses the sign of zero",                       plant_max_zero, false},
+    {"max",            "takes NaN for a maximum",                      plant_max_nan, false},
+    {"exp_sum",        "adds in order",                                plant_exp_sum, false},
+    {"to_f16",         "truncates",                                    plant_to_f16, false},
+    {"rope",           "fuses a product and a sum",                    plant_rope_fused, false},
+    {"rope",           "ignores the kind of pairs",                    plant_rope_neox, false},
+    {"attn_*",         "adds in order; scales early; not fused; short", plant_attn, false},
+};
+const int n_check_plants = sizeof check_plants / sizeof check_plants[0];
+
+bool check_plant_found(const check_plant *plant, uint64_t seed) {
+    bool all = true;
+    for (int i = 0; i < n_check_slots; i++) {
+        const check_slot *slot = &check_slots[i];
+        if (fnmatch(plant->slot, slot->name, 0) != 0) continue;
+        const check_options options = {.seed = seed, .slot = slot->name, .stop = true};
+        check c;
+        check_init(&c, &options);
+        current_dtype = (td_dtype)slot->id;
+        c.n_level = 1;
+        c.levels[0].name = "planted";
+        td_kernels_ref(&c.levels[0].table);
+        plant->plant(&c.levels[0].table);
+        if (check_run(&c, false)) all = false;
+        check_clear(&c);
+    }
+    return all;
+}
