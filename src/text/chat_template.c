@@ -10,8 +10,8 @@ static td_status set_if_absent(td_arena *arena, td_value *vars, const char *name
     return td_value_get(vars, name) ? TD_OK : td_value_set(arena, vars, name, item);
 }
 
-static td_status set_token(td_arena *arena, td_value *vars, const char *name,
-                           const td_vocab *vocab, int32_t id) {
+static td_status set_token(td_arena *arena, td_value *vars, const char *name, const td_vocab *vocab,
+                           int32_t id) {
     if (id < 0 || id >= vocab->n_token) return TD_OK;
     const td_vocab_token *token = &vocab->tokens[id];
     return set_if_absent(arena, vars, name, td_value_string(arena, token->text, token->n));

@@ -10,11 +10,11 @@ enum {
     BLOCK_BYTES = 1 << 15,
     DEFAULT_STEPS = 1000000,
     DEFAULT_DEPTH = 100,
-    MAX_DEPTH = 200,            /* what the C stack of a thread bears: NEST_PER_CALL levels each */
-    NEST_PER_CALL = 16,         /* expressions and statements in each other, for each call */
-    DEFAULT_OUTPUT = 16 << 20,  /* bytes */
-    EXTRA_BYTES = 64 << 20,     /* memory of a rendering: this, and ... */
-    BYTES_PER_OUTPUT = 8        /* ... this for each byte of output allowed */
+    MAX_DEPTH = 200,           /* what the C stack of a thread bears: NEST_PER_CALL levels each */
+    NEST_PER_CALL = 16,        /* expressions and statements in each other, for each call */
+    DEFAULT_OUTPUT = 16 << 20, /* bytes */
+    EXTRA_BYTES = 64 << 20,    /* memory of a rendering: this, and ... */
+    BYTES_PER_OUTPUT = 8       /* ... this for each byte of output allowed */
 };
 
 td_status td_template_create(td_template **out, const char *name, const char *source,
@@ -24,8 +24,8 @@ td_status td_template_create(td_template **out, const char *name, const char *so
     if (!t) return td_fail_nomem(err, name, sizeof *t);
     td_arena_init(&t->arena, BLOCK_BYTES);
     t->name = td_arena_strndup(&t->arena, name, strlen(name));
-    td_status status = t->name ? td_jinja_parse(t, source, n_source, err)
-                               : td_fail_nomem(err, name, strlen(name));
+    td_status status =
+        t->name ? td_jinja_parse(t, source, n_source, err) : td_fail_nomem(err, name, strlen(name));
     if (status != TD_OK) {
         td_template_free(t);
         return status;
@@ -68,8 +68,10 @@ td_status td_template_render(const td_template *t, const td_value *vars,
     if (ev.scope && td_jinja_exec(&ev, &t->body) != TD_JFLOW_FAIL) {
         const size_t n = ev.out.n;
         *out = td_strbuf_take(&ev.out);
-        if (!*out) ev.status = td_fail_nomem(err, t->name, n);
-        else if (n_out) *n_out = n;
+        if (!*out)
+            ev.status = td_fail_nomem(err, t->name, n);
+        else if (n_out)
+            *n_out = n;
     }
     td_strbuf_clear(&ev.out);
     td_arena_clear(&ev.arena);

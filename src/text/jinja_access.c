@@ -152,16 +152,15 @@ static const td_value *string_item(td_jeval *ev, const td_value *v, size_t i) {
 
 static bool is_indexable(const td_value *v) {
     return v->type == TD_VALUE_STRING ||
-           (v->type == TD_VALUE_LIST && (v->kind == TD_KIND_PLAIN || v->kind == TD_KIND_TUPLE ||
-                                         v->kind == TD_KIND_RANGE));
+           (v->type == TD_VALUE_LIST &&
+            (v->kind == TD_KIND_PLAIN || v->kind == TD_KIND_TUPLE || v->kind == TD_KIND_RANGE));
 }
 
 const td_value *td_jinja_item(td_jeval *ev, const td_value *v, const td_value *key) {
     int64_t i;
     if (v->type == TD_VALUE_UNDEFINED) return td_jinja_fail_undefined(ev, v);
     if (v->type == TD_VALUE_MAP && v->kind != TD_KIND_NAMESPACE) {
-        if (key->type == TD_VALUE_STRING && !td_jinja_charge(ev, key->u.string.n / 256))
-            return NULL;
+        if (key->type == TD_VALUE_STRING && !td_jinja_charge(ev, key->u.string.n / 64)) return NULL;
         const td_value *found = td_value_find(v, key);
         if (found) return found;
     } else if (is_indexable(v) && td_jinja_as_int(key, &i)) {
@@ -177,9 +176,10 @@ const td_value *td_jinja_item(td_jeval *ev, const td_value *v, const td_value *k
         return td_jinja_undefined(ev, v, key->u.string.text);
     }
     const size_t mark = ev->out.n;
+    td_strbuf_addf(&ev->out, "'%s' object has no element ", td_value_type_name(v));
     td_value_add_repr(key, &ev->out);
-    const td_value *shown = td_jinja_take(ev, mark);
-    return shown ? td_jinja_undefined(ev, v, shown->u.string.text) : NULL;
+    const td_value *hint = td_jinja_take(ev, mark);
+    return hint ? td_jinja_undefined_hint(ev, hint->u.string.text) : NULL;
 }
 
 static bool is_digits(const char *s, size_t n) {
@@ -265,8 +265,10 @@ static const td_value *slice_string(td_jeval *ev, const td_value *v, int64_t sta
         td_pystr_decode(s + at, n - at, &len);
         td_strbuf_add(&ev->out, s + at, len);
         for (int64_t k = 0; i + 1 < count && k < (step < 0 ? -step : step); k++) {
-            if (step > 0) td_pystr_decode(s + at, n - at, &len);
-            else td_pystr_decode_back(s, at, &len);
+            if (step > 0)
+                td_pystr_decode(s + at, n - at, &len);
+            else
+                td_pystr_decode_back(s, at, &len);
             at = step > 0 ? at + len : at - len;
         }
     }

@@ -108,8 +108,7 @@ static const td_value *macro_param(td_jeval *ev, const td_jnode *macro, const td
                                    size_t i, size_t *n_kw_used) {
     const char *name = macro->more.items[i]->name;
     if (i < call->n_pos) return call->pos[i];
-    const td_value *given =
-        call->kw ? td_value_find_text(call->kw, name, strlen(name)) : NULL;
+    const td_value *given = call->kw ? td_value_find_text(call->kw, name, strlen(name)) : NULL;
     if (given) {
         ++*n_kw_used;
         return given;
@@ -139,16 +138,15 @@ static bool bind_caller(td_jeval *ev, const td_jnode *macro, const td_jcall *cal
 }
 
 /* What no parameter took goes into varargs and kwargs if the body mentions them. */
-static bool bind_rest(td_jeval *ev, const td_jnode *macro, const td_jcall *call,
-                      size_t n_kw_used) {
+static bool bind_rest(td_jeval *ev, const td_jnode *macro, const td_jcall *call, size_t n_kw_used) {
     const char *name = macro->name ? macro->name : "caller";
     const bool takes_kw = macro->op & TD_JUSES_KWARGS && !has_param(macro, ev->t->kwargs);
     if (takes_kw) {
         td_value *rest = td_jinja_map(ev);
         for (size_t i = 0; rest && call->kw && i < call->kw->u.map.n; i++) {
             const td_value_entry *e = &call->kw->u.map.entries[i];
-            bool is_taken = strcmp(e->key->u.string.text, "caller") == 0 &&
-                            (macro->op & TD_JUSES_CALLER) != 0;
+            bool is_taken =
+                strcmp(e->key->u.string.text, "caller") == 0 && (macro->op & TD_JUSES_CALLER) != 0;
             for (size_t k = call->n_pos; k < macro->more.n; k++)
                 is_taken |= strcmp(macro->more.items[k]->name, e->key->u.string.text) == 0;
             if (!is_taken && !td_jinja_put(ev, rest, e->key, e->item)) return false;

@@ -103,6 +103,12 @@ static bool exec_call_block(td_jeval *ev, const td_jnode *node) {
     return print(ev, td_jinja_call_value(ev, callee, &call));
 }
 
+static bool exec_generation(td_jeval *ev, const td_jnode *node) {
+    const td_jmacro macro = {.node = node->b, .outer = ev->scope};
+    const td_jcall call = {0};
+    return print(ev, td_jinja_call_macro(ev, &macro, &call));
+}
+
 static bool exec_with(td_jeval *ev, const td_jnode *node) {
     td_jscope *around = ev->scope;
     td_jscope *scope = td_jinja_scope(ev, around);
@@ -137,6 +143,7 @@ static td_jflow exec_node(td_jeval *ev, const td_jnode *node) {
     case TD_J_CALL_BLOCK: ok = exec_call_block(ev, node); break;
     case TD_J_FILTER_BLOCK: ok = print(ev, capture(ev, node)); break;
     case TD_J_WITH: ok = exec_with(ev, node); break;
+    case TD_J_GENERATION: ok = exec_generation(ev, node); break;
     case TD_J_SCOPE: ok = exec_scoped(ev, &node->list); break;
     case TD_J_BREAK: return TD_JFLOW_BREAK;
     case TD_J_CONTINUE: return TD_JFLOW_CONTINUE;

@@ -35,8 +35,7 @@ static void add_number(td_jeval *ev, const spec *f, bool is_negative, const char
     td_strbuf_adds(&ev->out, prefix);
     for (int64_t i = 0; i < inside; i++) td_strbuf_add(&ev->out, f->fill, f->n_fill);
     td_strbuf_add(&ev->out, digits, n);
-    for (int64_t i = before + inside; i < missing; i++)
-        td_strbuf_add(&ev->out, f->fill, f->n_fill);
+    for (int64_t i = before + inside; i < missing; i++) td_strbuf_add(&ev->out, f->fill, f->n_fill);
 }
 
 static void add_text(td_jeval *ev, const spec *f, const char *s, size_t n) {
@@ -64,7 +63,8 @@ static size_t group_digits(const char *digits, size_t n, size_t n_int, char grou
 }
 
 static bool add_int(td_jeval *ev, const spec *f, int64_t value, bool is_percent) {
-    const char type = f->type == 0 || f->type == 'i' || f->type == 'u' || f->type == 'n' ? 'd' : f->type;
+    const char type =
+        f->type == 0 || f->type == 'i' || f->type == 'u' || f->type == 'n' ? 'd' : f->type;
     const unsigned base = type == 'd' ? 10 : type == 'o' ? 8 : type == 'b' ? 2 : 16;
     const char *letters = type == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
     char reversed[64], digits[64 + MAX_PRECISION], grouped[2 * (64 + MAX_PRECISION)];
@@ -86,7 +86,8 @@ static bool add_int(td_jeval *ev, const spec *f, int64_t value, bool is_percent)
     return true;
 }
 
-/* printf's text with a point whatever the locale; repr's when there is neither type nor precision. */
+/* printf's text with a point whatever the locale; repr's when there is neither type nor precision.
+ */
 static size_t float_digits(const spec *f, double value, char *out, size_t size) {
     char pattern[16];
     char type = f->type;
@@ -102,8 +103,10 @@ static size_t float_digits(const spec *f, double value, char *out, size_t size) 
         const char c = out[i];
         const bool is_plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
                               (c >= 'A' && c <= 'Z') || c == '-' || c == '+';
-        if (is_plain) out[n++] = c;
-        else if (n == 0 || out[n - 1] != '.') out[n++] = '.';
+        if (is_plain)
+            out[n++] = c;
+        else if (n == 0 || out[n - 1] != '.')
+            out[n++] = '.';
     }
     out[n] = 0;
     return n;
@@ -203,10 +206,12 @@ static bool percent_convert(td_jeval *ev, const spec *f, const td_value *v) {
     case 's':
     case 'r':
     case 'a':
-        if (f->type == 's') td_value_add_str(v, &ev->out);
+        if (f->type == 's')
+            td_value_add_str(v, &ev->out);
         else if (f->type == 'a' && v->type == TD_VALUE_STRING)
             td_value_add_quoted(v->u.string.text, v->u.string.n, true, &ev->out);
-        else td_value_add_repr(v, &ev->out);
+        else
+            td_value_add_repr(v, &ev->out);
         const td_value *text = td_jinja_take(ev, mark);
         if (text) add_text(ev, f, text->u.string.text, text->u.string.n);
         return text != NULL;
@@ -215,7 +220,8 @@ static bool percent_convert(td_jeval *ev, const spec *f, const td_value *v) {
             add_text(ev, f, v->u.string.text, v->u.string.n);
             return true;
         }
-        if (!td_jinja_as_int(v, &i) || i < 0 || i > 0x10FFFF) return fail_type(ev, f, v);
+        if (!td_jinja_as_int(v, &i) || i < 0 || i > 0x10FFFF || (i >= 0xD800 && i < 0xE000))
+            return fail_type(ev, f, v);
         td_pystr_add(&ev->out, (uint32_t)i);
         const td_value *c = td_jinja_take(ev, mark);
         if (c) add_text(ev, f, c->u.string.text, c->u.string.n);
@@ -270,8 +276,10 @@ static bool percent_one(td_jeval *ev, percent *p) {
         td_jinja_fail(ev, TD_ERR_ARGUMENT, "unknown format character '%c'", f.type);
         return false;
     }
-    if (is_left) f.align = '<';
-    else if (is_zero && !strchr("srac", f.type)) f.align = '=', f.fill = "0";
+    if (is_left)
+        f.align = '<';
+    else if (is_zero && !strchr("srac", f.type))
+        f.align = '=', f.fill = "0";
     if (!v) v = next_arg(ev, p);
     return v && percent_convert(ev, &f, v);
 }
@@ -375,8 +383,10 @@ static const td_value *field_value(td_jeval *ev, braces *b, const char *s, size_
     if (at == 0 || is_number) {
         if ((at == 0) == (b->i_auto < 0) && !(is_number && b->i_auto == 0))
             return td_jinja_fail(ev, TD_ERR_ARGUMENT, "format mixes {} and {0}");
-        if (at == 0) number = b->i_auto++;
-        else b->i_auto = -1;
+        if (at == 0)
+            number = b->i_auto++;
+        else
+            b->i_auto = -1;
         if ((uint64_t)number < b->call->n_pos) v = b->call->pos[number];
     } else if (b->call->kw) {
         v = td_value_find_text(b->call->kw, s, at);
@@ -416,8 +426,10 @@ static bool format_field(td_jeval *ev, braces *b, const char *s, size_t n, int d
     const size_t mark = ev->out.n;
     if (name + 1 < n && s[name] == '!') {
         const char conversion = s[name + 1];
-        if (conversion == 's') td_value_add_str(v, &ev->out);
-        else td_value_add_repr(v, &ev->out);
+        if (conversion == 's')
+            td_value_add_str(v, &ev->out);
+        else
+            td_value_add_repr(v, &ev->out);
         v = td_jinja_take(ev, mark);
         if (!v) return false;
         name += 2;

@@ -22,8 +22,8 @@ static const td_value *g_range(td_jeval *ev, const td_value *self, const td_jcal
     const bool is_up = at[2] > 0;
     uint64_t count = 0;
     if (is_up ? at[1] > at[0] : at[1] < at[0]) {
-        const uint64_t span = is_up ? (uint64_t)at[1] - (uint64_t)at[0]
-                                    : (uint64_t)at[0] - (uint64_t)at[1];
+        const uint64_t span =
+            is_up ? (uint64_t)at[1] - (uint64_t)at[0] : (uint64_t)at[0] - (uint64_t)at[1];
         const uint64_t step = is_up ? (uint64_t)at[2] : 0 - (uint64_t)at[2];
         count = (span - 1) / step + 1;
     }
@@ -65,8 +65,7 @@ static bool fill_map(td_jeval *ev, td_value *map, const td_jcall *call) {
         if (!pairs) return false;
     }
     for (size_t i = 0; call->kw && i < call->kw->u.map.n; i++)
-        if (!td_jinja_put(ev, map, call->kw->u.map.entries[i].key,
-                          call->kw->u.map.entries[i].item))
+        if (!td_jinja_put(ev, map, call->kw->u.map.entries[i].key, call->kw->u.map.entries[i].item))
             return false;
     return true;
 }
@@ -124,8 +123,10 @@ static bool add_date_format(td_jeval *ev, const td_value *format, long nanosecon
     const char *s = format->u.string.text;
     for (size_t i = 0; i < format->u.string.n; i++) {
         const char next = s[i] == '%' ? s[i + 1] : 0;
-        if (next == 'f') td_strbuf_addf(&ev->out, "%06ld", nanoseconds / 1000);
-        else if (next == '%') td_strbuf_adds(&ev->out, "%%");
+        if (next == 'f')
+            td_strbuf_addf(&ev->out, "%06ld", nanoseconds / 1000);
+        else if (next == '%')
+            td_strbuf_adds(&ev->out, "%%");
         else if (next != 'z' && next != 'Z') {
             td_strbuf_addc(&ev->out, s[i]);
             continue;
@@ -154,18 +155,19 @@ static const td_value *g_strftime_now(td_jeval *ev, const td_value *self, const 
         const size_t n_date = strftime(date, size, format->u.string.text, &local);
         if (n_date > 0) return td_jinja_string(ev, date, n_date - 1);
     }
-    return format ? td_jinja_fail(ev, TD_ERR_LIMIT, "a date of more than %d bytes", MAX_DATE) : NULL;
+    return format ? td_jinja_fail(ev, TD_ERR_LIMIT, "a date of more than %d bytes", MAX_DATE)
+                  : NULL;
 }
 
 static const td_jfunction globals[] = {
-    {"range", g_range, 1, {"start", "stop", "step"}},
-    {"namespace", g_namespace, -1, {NULL}},
-    {"dict", g_dict, -1, {NULL}},
-    {"cycler", g_cycler, -1, {NULL}},
-    {"joiner", g_joiner, 0, {"sep"}},
-    {"raise_exception", g_raise, 1, {"message"}},
-    {"strftime_now", g_strftime_now, 1, {"format"}},
-    {NULL, NULL, 0, {NULL}},
+    {"range",           g_range,        1,  {"start", "stop", "step"}},
+    {"namespace",       g_namespace,    -1, {NULL}                   },
+    {"dict",            g_dict,         -1, {NULL}                   },
+    {"cycler",          g_cycler,       -1, {NULL}                   },
+    {"joiner",          g_joiner,       0,  {"sep"}                  },
+    {"raise_exception", g_raise,        1,  {"message"}              },
+    {"strftime_now",    g_strftime_now, 1,  {"format"}               },
+    {NULL,              NULL,           0,  {NULL}                   },
 };
 
 const td_jfunction *td_jinja_global(const char *name) {

@@ -29,7 +29,8 @@ typedef enum td_jtoken_type {
     TD_JTOKEN_STRING, /* unescaped */
     TD_JTOKEN_INT,
     TD_JTOKEN_FLOAT,
-    TD_JTOKEN_OPERATOR /* text is one of + - / // * % ** ~ [ ] ( ) { } == != > >= < <= = . : | , ; */
+    TD_JTOKEN_OPERATOR /* text is one of + - / // * % ** ~ [ ] ( ) { } == != > >= < <= = . : | , ;
+                        */
 } td_jtoken_type;
 
 typedef struct td_jtoken {
@@ -78,18 +79,19 @@ typedef enum td_jkind {
     TD_J_SLICE,      /* a:b:c, each NULL when left out; only as b of TD_J_ITEM */
     TD_J_NAMESPACED, /* name.attr as the target of a set: name, value is the attribute */
     /* statements */
-    TD_J_DATA,         /* value */
-    TD_J_PRINT,        /* a */
-    TD_J_IF,           /* list of TD_J_BRANCH */
-    TD_J_BRANCH,       /* if a (NULL: else), list */
-    TD_J_FOR,          /* target a, over b, only if c; body list, else more; op: recursive */
-    TD_J_SET,          /* target a, b */
-    TD_J_SET_BLOCK,    /* target a, filter b or NULL, list */
-    TD_J_MACRO,        /* name, parameters more, defaults args->pos, body list, op: td_jmacro_uses */
-    TD_J_CALL_BLOCK,   /* call a, macro b */
+    TD_J_DATA,       /* value */
+    TD_J_PRINT,      /* a */
+    TD_J_IF,         /* list of TD_J_BRANCH */
+    TD_J_BRANCH,     /* if a (NULL: else), list */
+    TD_J_FOR,        /* target a, over b, only if c; body list, else more; op: recursive */
+    TD_J_SET,        /* target a, b */
+    TD_J_SET_BLOCK,  /* target a, filter b or NULL, list */
+    TD_J_MACRO,      /* name, parameters more, defaults args->pos, body list, op: td_jmacro_uses */
+    TD_J_CALL_BLOCK, /* call a, macro b */
     TD_J_FILTER_BLOCK, /* filter b over list; its innermost a is NULL: what the block printed */
     TD_J_WITH,         /* targets more, values args->pos, list */
-    TD_J_SCOPE,        /* list: {% generation %} and {% block %} */
+    TD_J_GENERATION,   /* macro b, called at once */
+    TD_J_SCOPE,        /* list: {% block %} */
     TD_J_BREAK,
     TD_J_CONTINUE
 } td_jkind;

@@ -137,9 +137,12 @@ static int digit_value(char c) {
 /* The end of digits of `base` from `at` on, with single underscores between them. */
 static size_t skip_digits(const lexer *lx, size_t at, int base) {
     while (at < lx->n) {
-        if (digit_value(lx->s[at]) < base) at++;
-        else if (lx->s[at] == '_' && at + 1 < lx->n && digit_value(lx->s[at + 1]) < base) at += 2;
-        else break;
+        if (digit_value(lx->s[at]) < base)
+            at++;
+        else if (lx->s[at] == '_' && at + 1 < lx->n && digit_value(lx->s[at + 1]) < base)
+            at += 2;
+        else
+            break;
     }
     return at;
 }
@@ -180,12 +183,15 @@ static td_status lex_int(lexer *lx) {
         const char c = lx->s[at + 1] | 0x20;
         base = c == 'x' ? 16 : c == 'o' ? 8 : c == 'b' ? 2 : 10;
         const size_t first = at + 2 + (lx->s[at + 2] == '_');
-        if (base != 10 && first < lx->n && digit_value(lx->s[first]) < base) at = first;
-        else base = 10;
+        if (base != 10 && first < lx->n && digit_value(lx->s[first]) < base)
+            at = first;
+        else
+            base = 10;
     }
     size_t end = skip_digits(lx, at, base);
     if (base == 10 && lx->s[at] == '0') /* 007 is three numbers to Jinja */
-        for (end = at + 1; end < lx->n && (lx->s[end] == '0' || lx->s[end] == '_'); end++) {}
+        for (end = at + 1; end < lx->n && (lx->s[end] == '0' || lx->s[end] == '_'); end++) {
+        }
     td_jtoken token = {.type = TD_JTOKEN_INT, .line = lx->line};
     for (; at < end; at++) {
         if (lx->s[at] == '_') continue;
@@ -284,10 +290,10 @@ static size_t match_name(const lexer *lx) {
     while (at < lx->n) {
         size_t len;
         const uint32_t c = td_pystr_decode(lx->s + at, lx->n - at, &len);
-        const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-                               (c >= 0xC0 && c != 0xFFFD && !td_pystr_is_space(c) &&
-                                !(c >= 0x2010 && c <= 0x206F) && !(c >= 0x3000 && c <= 0x3004) &&
-                                !(c >= 0x3008 && c <= 0x3020));
+        const bool is_letter =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+            (c >= 0xC0 && c != 0xFFFD && !td_pystr_is_space(c) && !(c >= 0x2010 && c <= 0x206F) &&
+             !(c >= 0x3000 && c <= 0x3004) && !(c >= 0x3008 && c <= 0x3020));
         if (!is_letter && (at == lx->at || !(c >= '0' && c <= '9'))) break;
         at += len;
     }
@@ -309,8 +315,9 @@ static td_status lex_operator(lexer *lx) {
     }
     if (c == '(' || c == '[' || c == '{') {
         if (lx->n_bracket == MAX_BRACKETS)
-            return td_fail(lx->err, TD_ERR_LIMIT, "%s, line %d: more than %d brackets in each other",
-                           lx->name, lx->line, MAX_BRACKETS);
+            return td_fail(lx->err, TD_ERR_LIMIT,
+                           "%s, line %d: more than %d brackets in each other", lx->name, lx->line,
+                           MAX_BRACKETS);
         lx->brackets[lx->n_bracket++] = c == '(' ? ')' : c == '[' ? ']' : '}';
     } else if (c == ')' || c == ']' || c == '}') {
         const char text[] = {c, 0};
@@ -334,8 +341,10 @@ static td_status lex_tag_end(lexer *lx, bool is_block, bool *ended) {
     const int line = lx->line;
     const size_t behind = lx->at + 2 + with_sign;
     size_t to = behind;
-    if (with_sign && sign == '-') to = skip_space(lx, behind);
-    else if (is_block && !with_sign) to = behind_end(lx, behind, 0);
+    if (with_sign && sign == '-')
+        to = skip_space(lx, behind);
+    else if (is_block && !with_sign)
+        to = behind_end(lx, behind, 0);
     advance(lx, to - lx->at);
     return push(lx, (td_jtoken){.type = is_block ? TD_JTOKEN_BLOCK_END : TD_JTOKEN_PRINT_END,
                                 .line = line});
@@ -389,9 +398,12 @@ static td_status lex_all(lexer *lx) {
         TD_TRY(push_data(lx, start, tag, sign_at(lx, tag + 2), what != '{'));
         char sign_end = 0;
         const size_t raw = what == '%' ? match_bare_tag(lx, tag, "raw", &sign_end) : 0;
-        if (raw && sign_end != '+') TD_TRY(lex_raw(lx, sign_end == '-' ? skip_space(lx, raw) : raw));
-        else if (what == '#') TD_TRY(lex_comment(lx));
-        else TD_TRY(lex_tag(lx, what == '%'));
+        if (raw && sign_end != '+')
+            TD_TRY(lex_raw(lx, sign_end == '-' ? skip_space(lx, raw) : raw));
+        else if (what == '#')
+            TD_TRY(lex_comment(lx));
+        else
+            TD_TRY(lex_tag(lx, what == '%'));
     }
     return push(lx, (td_jtoken){.type = TD_JTOKEN_END, .line = lx->line});
 }

@@ -39,7 +39,9 @@ static bool draw(td_jeval *ev, td_jloop *loop, const td_value **item) {
     return true;
 }
 
-static bool peek(td_jeval *ev, td_jloop *loop) { return loop->after || draw(ev, loop, &loop->after); }
+static bool peek(td_jeval *ev, td_jloop *loop) {
+    return loop->after || draw(ev, loop, &loop->after);
+}
 
 static bool advance(td_jeval *ev, td_jloop *loop, const td_value **item) {
     if (loop->after) {
@@ -121,8 +123,7 @@ const td_value *td_jinja_call_loop(td_jeval *ev, td_jloop *loop, const td_jcall 
     if (ev->n_call >= ev->max_call)
         return td_jinja_fail(ev, TD_ERR_LIMIT, "calls nested deeper than %zu", ev->max_call);
     ev->n_call++;
-    const bool ok =
-        td_jinja_run_loop(ev, loop->node, loop->outer, call->pos[0], loop->depth0 + 1);
+    const bool ok = td_jinja_run_loop(ev, loop->node, loop->outer, call->pos[0], loop->depth0 + 1);
     ev->n_call--;
     return ok ? td_jinja_take(ev, mark) : NULL;
 }
@@ -148,22 +149,37 @@ static const td_value *loop_changed(td_jeval *ev, const td_value *self, const td
     return td_value_from_bool(!same);
 }
 
-static const td_jfunction methods[] = {{"cycle", loop_cycle, -1, {NULL}},
-                                       {"changed", loop_changed, -1, {NULL}},
-                                       {NULL, NULL, 0, {NULL}}};
+static const td_jfunction methods[] = {
+    {"cycle",   loop_cycle,   -1, {NULL}},
+    {"changed", loop_changed, -1, {NULL}},
+    {NULL,      NULL,         0,  {NULL}}
+};
 
 static const td_value *neighbour(td_jeval *ev, td_jloop *loop, bool is_next) {
     if (is_next && !peek(ev, loop)) return NULL;
     const td_value *v = is_next ? loop->after : loop->before;
     if (v) return v;
-    return td_jinja_undefined_hint(ev, is_next ? "there is no next item"
-                                               : "there is no previous item");
+    return td_jinja_undefined_hint(ev,
+                                   is_next ? "there is no next item" : "there is no previous item");
 }
 
 const td_value *td_jinja_loop_attr(td_jeval *ev, const td_value *v, const char *name, size_t n) {
-    enum { INDEX, INDEX0, REVINDEX, REVINDEX0, FIRST, LAST, LENGTH, DEPTH, DEPTH0, PREV, NEXT, END };
-    static const char *const names[] = {"index", "index0", "revindex", "revindex0",
-                                        "first", "last",   "length",   "depth",
+    enum {
+        INDEX,
+        INDEX0,
+        REVINDEX,
+        REVINDEX0,
+        FIRST,
+        LAST,
+        LENGTH,
+        DEPTH,
+        DEPTH0,
+        PREV,
+        NEXT,
+        END
+    };
+    static const char *const names[] = {"index",  "index0",   "revindex", "revindex0",
+                                        "first",  "last",     "length",   "depth",
                                         "depth0", "previtem", "nextitem"};
     td_jloop *loop = (td_jloop *)v->u.call.data;
     int which = 0;
@@ -179,8 +195,7 @@ const td_value *td_jinja_loop_attr(td_jeval *ev, const td_value *v, const char *
     case NEXT: return neighbour(ev, loop, which == NEXT);
     case LAST: return peek(ev, loop) ? td_value_from_bool(!loop->after) : NULL;
     case LENGTH: return measure(ev, loop) ? td_jinja_int(ev, loop->length) : NULL;
-    case REVINDEX:
-        return measure(ev, loop) ? td_jinja_int(ev, loop->length - loop->index0) : NULL;
+    case REVINDEX: return measure(ev, loop) ? td_jinja_int(ev, loop->length - loop->index0) : NULL;
     case REVINDEX0:
         return measure(ev, loop) ? td_jinja_int(ev, loop->length - loop->index0 - 1) : NULL;
     default: break;

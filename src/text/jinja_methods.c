@@ -34,6 +34,11 @@ static const td_value *m_rstrip(td_jeval *ev, const td_value *v, const td_jcall 
 
 /* ---- split ---- */
 
+/* Searching from the right compares the whole of `what` at many places. */
+static bool charge_rfind(td_jeval *ev, const td_value *v, size_t n_what) {
+    return td_jinja_charge(ev, v->u.string.n / 64 * (1 + n_what / 64));
+}
+
 /* The next blank-separated word of s from *at on (or before *at): false if there is none. */
 static bool next_word(const char *s, size_t n, size_t *at, size_t *start, size_t *end) {
     size_t len;
@@ -100,6 +105,7 @@ static const td_value *split(td_jeval *ev, const td_value *v, const td_jcall *ca
     if (td_jinja_param_given(call, 0)) {
         if (!td_jinja_param_text(ev, call, 0, &sep, &n_sep)) return NULL;
         if (n_sep == 0) return td_jinja_fail(ev, TD_ERR_ARGUMENT, "split at an empty separator");
+        if (from_right && !charge_rfind(ev, v, n_sep)) return NULL;
         list = split_at(ev, v->u.string.text, v->u.string.n, call->param[0], max, from_right);
     } else {
         list = split_words(ev, v->u.string.text, v->u.string.n, max, from_right);
@@ -142,7 +148,7 @@ static const td_value *partition(td_jeval *ev, const td_value *v, const td_jcall
     const size_t n = v->u.string.n;
     if (!td_jinja_param_text(ev, call, 0, &sep, &n_sep)) return NULL;
     if (n_sep == 0) return td_jinja_fail(ev, TD_ERR_ARGUMENT, "partition at an empty separator");
-    if (!td_jinja_charge(ev, n / 256)) return NULL;
+    if (!td_jinja_charge(ev, n / 256) || (from_right && !charge_rfind(ev, v, n_sep))) return NULL;
     const int64_t at =
         from_right ? td_pystr_rfind(s, n, sep, n_sep) : td_pystr_find(s, n, sep, n_sep);
     const size_t before = at >= 0 ? (size_t)at : from_right ? 0 : n;
@@ -177,7 +183,7 @@ static bool char_range(td_jeval *ev, const td_value *v, const td_jcall *call, in
     *from = *to = SIZE_MAX; /* an empty range beyond the end finds not even "" */
     if (at[0] > n || at[0] > at[1]) return true;
     if (at[1] > n) at[1] = n;
-    if (!td_jinja_charge(ev, v->u.string.n / 256)) return false;
+    if (!td_jinja_charge(ev, v->u.string.n / 64)) return false;
     *from = td_pystr_offset(v->u.string.text, v->u.string.n, (size_t)at[0]);
     *to = td_pystr_offset(v->u.string.text, v->u.string.n, (size_t)at[1]);
     return true;
@@ -188,7 +194,7 @@ static int64_t find(td_jeval *ev, const td_value *v, const td_jcall *call, bool 
     const char *what, *s = v->u.string.text;
     size_t n_what, from, to;
     if (!td_jinja_param_text(ev, call, 0, &what, &n_what) ||
-        !char_range(ev, v, call, 1, &from, &to))
+        !char_range(ev, v, call, 1, &from, &to) || (from_right && !charge_rfind(ev, v, n_what)))
         return -2;
     if (from == SIZE_MAX) return -1;
     const int64_t at = from_right ? td_pystr_rfind(s + from, to - from, what, n_what)
@@ -325,26 +331,26 @@ static const td_value *m_join(td_jeval *ev, const td_value *v, const td_jcall *c
 }
 
 const td_jfunction td_jinja_str_methods[] = {
-    {"strip", m_strip, 0, {"chars"}},
-    {"lstrip", m_lstrip, 0, {"chars"}},
-    {"rstrip", m_rstrip, 0, {"chars"}},
-    {"split", m_split, 0, {"sep", "maxsplit"}},
-    {"rsplit", m_rsplit, 0, {"sep", "maxsplit"}},
-    {"splitlines", m_splitlines, 0, {"keepends"}},
-    {"partition", m_partition, 1, {"sep"}},
-    {"rpartition", m_rpartition, 1, {"sep"}},
-    {"find", m_find, 1, {"sub", "start", "end"}},
-    {"rfind", m_rfind, 1, {"sub", "start", "end"}},
-    {"index", m_index, 1, {"sub", "start", "end"}},
-    {"rindex", m_rindex, 1, {"sub", "start", "end"}},
-    {"count", m_count, 1, {"sub", "start", "end"}},
-    {"startswith", m_startswith, 1, {"prefix", "start", "end"}},
-    {"endswith", m_endswith, 1, {"suffix", "start", "end"}},
-    {"removeprefix", m_removeprefix, 1, {"prefix"}},
-    {"removesuffix", m_removesuffix, 1, {"suffix"}},
-    {"replace", m_replace, 2, {"old", "new", "count"}},
-    {"join", m_join, 1, {"iterable"}},
-    {NULL, NULL, 0, {NULL}},
+    {"strip",        m_strip,        0, {"chars"}                 },
+    {"lstrip",       m_lstrip,       0, {"chars"}                 },
+    {"rstrip",       m_rstrip,       0, {"chars"}                 },
+    {"split",        m_split,        0, {"sep", "maxsplit"}       },
+    {"rsplit",       m_rsplit,       0, {"sep", "maxsplit"}       },
+    {"splitlines",   m_splitlines,   0, {"keepends"}              },
+    {"partition",    m_partition,    1, {"sep"}                   },
+    {"rpartition",   m_rpartition,   1, {"sep"}                   },
+    {"find",         m_find,         1, {"sub", "start", "end"}   },
+    {"rfind",        m_rfind,        1, {"sub", "start", "end"}   },
+    {"index",        m_index,        1, {"sub", "start", "end"}   },
+    {"rindex",       m_rindex,       1, {"sub", "start", "end"}   },
+    {"count",        m_count,        1, {"sub", "start", "end"}   },
+    {"startswith",   m_startswith,   1, {"prefix", "start", "end"}},
+    {"endswith",     m_endswith,     1, {"suffix", "start", "end"}},
+    {"removeprefix", m_removeprefix, 1, {"prefix"}                },
+    {"removesuffix", m_removesuffix, 1, {"suffix"}                },
+    {"replace",      m_replace,      2, {"old", "new", "count"}   },
+    {"join",         m_join,         1, {"iterable"}              },
+    {NULL,           NULL,           0, {NULL}                    },
 };
 
 /* ---- dict, list, cycler ---- */
@@ -353,6 +359,9 @@ static const td_value *d_get(td_jeval *ev, const td_value *v, const td_jcall *ca
     if (!td_value_is_hashable(call->param[0]))
         return td_jinja_fail(ev, TD_ERR_ARGUMENT, "'%s' cannot be a key",
                              td_value_type_name(call->param[0]));
+    if (!td_jinja_charge(
+            ev, call->param[0]->type == TD_VALUE_STRING ? call->param[0]->u.string.n / 64 : 0))
+        return NULL;
     const td_value *item = td_value_find(v, call->param[0]);
     if (item) return item;
     return call->param[1] ? call->param[1] : &td_value_const_none;
@@ -423,20 +432,26 @@ static const td_value *c_reset(td_jeval *ev, const td_value *v, const td_jcall *
 }
 
 static const td_jfunction dict_methods[] = {
-    {"get", d_get, 1, {"key", "default"}}, {"keys", d_keys, 0, {NULL}},
-    {"values", d_values, 0, {NULL}},       {"items", d_items, 0, {NULL}},
-    {"copy", copy, 0, {NULL}},             {NULL, NULL, 0, {NULL}},
+    {"get",    d_get,    1, {"key", "default"}},
+    {"keys",   d_keys,   0, {NULL}            },
+    {"values", d_values, 0, {NULL}            },
+    {"items",  d_items,  0, {NULL}            },
+    {"copy",   copy,     0, {NULL}            },
+    {NULL,     NULL,     0, {NULL}            },
 };
 
 static const td_jfunction list_methods[] = {
     {"count", l_count, 1, {"value"}},
     {"index", l_index, 1, {"value"}},
-    {"copy", copy, 0, {NULL}}, /* last: a tuple has none */
-    {NULL, NULL, 0, {NULL}},
+    {"copy",  copy,    0, {NULL}   }, /* last: a tuple has none */
+    {NULL,    NULL,    0, {NULL}   },
 };
 
 static const td_jfunction cycler_methods[] = {
-    {"next", c_next, 0, {NULL}}, {"reset", c_reset, 0, {NULL}}, {NULL, NULL, 0, {NULL}}};
+    {"next",  c_next,  0, {NULL}},
+    {"reset", c_reset, 0, {NULL}},
+    {NULL,    NULL,    0, {NULL}}
+};
 
 static bool is_one_of(const char *const *names, const char *name, size_t n) {
     for (; *names; names++)
@@ -446,8 +461,8 @@ static bool is_one_of(const char *const *names, const char *name, size_t n) {
 
 const td_jfunction *td_jinja_method(const td_value *self, const char *name, size_t n,
                                     bool *is_unsafe) {
-    static const char *const dict_unsafe[] = {"clear", "pop", "popitem", "setdefault", "update",
-                                              NULL};
+    static const char *const dict_unsafe[] = {"clear",      "pop",    "popitem",
+                                              "setdefault", "update", NULL};
     static const char *const list_unsafe[] = {"append", "clear",  "pop",    "reverse", "insert",
                                               "sort",   "extend", "remove", NULL};
     *is_unsafe = false;
@@ -461,8 +476,10 @@ const td_jfunction *td_jinja_method(const td_value *self, const char *name, size
     }
     if (self->kind == TD_KIND_CYCLER) return td_jinja_table_find(cycler_methods, name, n);
     if (self->type != TD_VALUE_LIST) return NULL;
-    if (self->kind == TD_KIND_PLAIN) *is_unsafe = is_one_of(list_unsafe, name, n);
-    else if (self->kind != TD_KIND_TUPLE && self->kind != TD_KIND_RANGE) return NULL;
+    if (self->kind == TD_KIND_PLAIN)
+        *is_unsafe = is_one_of(list_unsafe, name, n);
+    else if (self->kind != TD_KIND_TUPLE && self->kind != TD_KIND_RANGE)
+        return NULL;
     const td_jfunction *f = td_jinja_table_find(list_methods, name, n);
     return f && f->fn == copy && self->kind != TD_KIND_PLAIN ? NULL : f;
 }

@@ -26,9 +26,12 @@ bool td_jinja_is_number(const td_value *v) {
 }
 
 bool td_jinja_as_int(const td_value *v, int64_t *i) {
-    if (v->type == TD_VALUE_INT) *i = v->u.integer;
-    else if (v->type == TD_VALUE_BOOL) *i = v->u.boolean;
-    else return false;
+    if (v->type == TD_VALUE_INT)
+        *i = v->u.integer;
+    else if (v->type == TD_VALUE_BOOL)
+        *i = v->u.boolean;
+    else
+        return false;
     return true;
 }
 
@@ -166,6 +169,7 @@ static int contains(td_jeval *ev, const td_value *item, const td_value *v) {
                              item->u.string.n) >= 0;
     }
     if (v->type == TD_VALUE_MAP && v->kind != TD_KIND_NAMESPACE) {
+        if (item->type == TD_VALUE_STRING && !td_jinja_charge(ev, item->u.string.n / 64)) return -1;
         if (!td_value_is_hashable(item)) {
             td_jinja_fail(ev, TD_ERR_ARGUMENT, "'%s' cannot be a key", td_value_type_name(item));
             return -1;
@@ -192,13 +196,9 @@ int td_jinja_compare(td_jeval *ev, int op, const td_value *a, const td_value *b)
     int result;
     switch (op) {
     case TD_JOP_EQ: return td_jinja_equal(ev, a, b);
-    case TD_JOP_NE:
-        result = td_jinja_equal(ev, a, b);
-        return result < 0 ? result : !result;
+    case TD_JOP_NE: result = td_jinja_equal(ev, a, b); return result < 0 ? result : !result;
     case TD_JOP_IN: return contains(ev, a, b);
-    case TD_JOP_NOT_IN:
-        result = contains(ev, a, b);
-        return result < 0 ? result : !result;
+    case TD_JOP_NOT_IN: result = contains(ev, a, b); return result < 0 ? result : !result;
     case TD_JOP_LT: result = order_at(ev, "<", a, b, 0); break;
     case TD_JOP_LE: result = order_at(ev, "<=", a, b, 0); break;
     case TD_JOP_GT: result = order_at(ev, ">", a, b, 0); break;
@@ -230,7 +230,9 @@ static const td_value *fail_zero(td_jeval *ev) {
 }
 
 /* Rounds towards minus infinity, as Python does. */
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
+static int64_t floor_div(int64_t a, int64_t b) {
+    return a / b - (a % b != 0 && (a < 0) != (b < 0));
+}
 
 static const td_value *int_power(td_jeval *ev, int64_t base, int64_t exponent) {
     int64_t result = 1;

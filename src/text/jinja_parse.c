@@ -317,8 +317,7 @@ static bool parse_signature(td_jparser *p, td_jnode *macro) {
             if (!td_jparse_push(p, &macro->args->pos, td_jparse_expr(p, true))) return false;
         } else if (macro->args->pos.n) {
             td_jparse_fail(p, TD_ERR_FORMAT, param->line,
-                           "parameter '%s' without a default behind one that has one",
-                           param->name);
+                           "parameter '%s' without a default behind one that has one", param->name);
             return false;
         }
     }
@@ -382,21 +381,29 @@ static td_jnode *parse_with(td_jparser *p, int line) {
     return parse_whole_body(p, &node->list, "endwith") ? td_jparse_done(p, node) : NULL;
 }
 
-/* {% generation %} marks what the model wrote for training; here it only makes a scope. */
-static td_jnode *parse_scope(td_jparser *p, int line, bool is_block) {
+/* {% generation %} marks what the model wrote, for training; else it is a call block. */
+static td_jnode *parse_generation(td_jparser *p, int line) {
+    td_jnode *node = td_jparse_node(p, TD_J_GENERATION, line);
+    td_jnode *macro = td_jparse_node(p, TD_J_MACRO, line);
+    if (!node || !macro) return NULL;
+    macro->args = td_arena_calloc(&p->t->arena, 1, sizeof *macro->args);
+    if (!macro->args) return td_jparse_fail(p, TD_ERR_NOMEM, line, "out of memory");
+    node->b = parse_macro_body(p, macro, "endgeneration");
+    return node->b ? td_jparse_done(p, node) : NULL;
+}
+
+/* Nothing extends a chat template, so that a block is written where it stands. */
+static td_jnode *parse_block(td_jparser *p, int line) {
     td_jnode *node = td_jparse_node(p, TD_J_SCOPE, line);
     const int n_loop = p->n_loop;
-    if (!node) return NULL;
-    const char *name = is_block ? td_jparse_expect_name(p) : "";
-    if (!name) return NULL;
-    if (is_block) {
-        td_jparse_skip_name(p, "scoped");
-        td_jparse_skip_name(p, "required");
-    }
+    const char *name = td_jparse_expect_name(p);
+    if (!node || !name) return NULL;
+    td_jparse_skip_name(p, "scoped");
+    td_jparse_skip_name(p, "required");
     p->n_loop = 0;
-    if (!parse_whole_body(p, &node->list, is_block ? "endblock" : "endgeneration")) return NULL;
+    if (!parse_whole_body(p, &node->list, "endblock")) return NULL;
     p->n_loop = n_loop;
-    if (is_block) td_jparse_skip_name(p, name);
+    td_jparse_skip_name(p, name);
     return td_jparse_done(p, node);
 }
 
@@ -432,8 +439,8 @@ static td_jnode *parse_statement(td_jparser *p) {
     if (td_jparse_skip_name(p, "call")) return parse_call_block(p, line);
     if (td_jparse_skip_name(p, "filter")) return parse_filter_block(p, line);
     if (td_jparse_skip_name(p, "with")) return parse_with(p, line);
-    if (td_jparse_skip_name(p, "generation")) return parse_scope(p, line, false);
-    if (td_jparse_skip_name(p, "block")) return parse_scope(p, line, true);
+    if (td_jparse_skip_name(p, "generation")) return parse_generation(p, line);
+    if (td_jparse_skip_name(p, "block")) return parse_block(p, line);
     if (td_jparse_skip_name(p, "break")) return parse_jump(p, TD_J_BREAK, line);
     if (td_jparse_skip_name(p, "continue")) return parse_jump(p, TD_J_CONTINUE, line);
     if (td_jparse_skip_name(p, "print")) return parse_print_tag(p, line);
@@ -465,8 +472,8 @@ static bool check_names(td_jparser *p, const td_jnode *node, bool is_soft) {
                        node->kind == TD_J_FILTER ? "filter" : "test", node->name);
         return false;
     }
-    const bool is_condition = node->kind == TD_J_IF || node->kind == TD_J_COND ||
-                              (is_soft && node->kind == TD_J_BRANCH);
+    const bool is_condition =
+        node->kind == TD_J_IF || node->kind == TD_J_COND || (is_soft && node->kind == TD_J_BRANCH);
     const bool is_statement = node->kind >= TD_J_DATA && node->kind != TD_J_PRINT;
     const bool soft = is_condition || (is_soft && !is_statement);
     const bool soft_head = is_condition || is_soft; /* a for's sequence belongs to what is around */

@@ -88,8 +88,14 @@ static int compare_op(td_jparser *p) {
     static const struct {
         const char *text;
         int op;
-    } ops[] = {{"==", TD_JOP_EQ}, {"!=", TD_JOP_NE}, {"<", TD_JOP_LT},
-               {"<=", TD_JOP_LE}, {">", TD_JOP_GT},  {">=", TD_JOP_GE}};
+    } ops[] = {
+        {"==", TD_JOP_EQ},
+        {"!=", TD_JOP_NE},
+        {"<",  TD_JOP_LT},
+        {"<=", TD_JOP_LE},
+        {">",  TD_JOP_GT},
+        {">=", TD_JOP_GE}
+    };
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
         if (td_jparse_skip_op(p, ops[i].text)) return ops[i].op;
     if (td_jparse_skip_name(p, "in")) return TD_JOP_IN;
@@ -113,8 +119,7 @@ static td_jnode *parse_compare(td_jparser *p) {
         if (!operand) return NULL;
         operand->op = op;
         operand->a = parse_math1(p);
-        if (!operand->a || !td_jparse_push(p, &node->list, td_jparse_done(p, operand)))
-            return NULL;
+        if (!operand->a || !td_jparse_push(p, &node->list, td_jparse_done(p, operand))) return NULL;
     }
     return td_jparse_done(p, node);
 }
@@ -362,9 +367,12 @@ static bool parse_arg(td_jparser *p, td_jargs *args) {
                             p->tokens.items[p->at + 1].n == 1 &&
                             p->tokens.items[p->at + 1].text[0] == '=';
     bool in_order = true;
-    if (td_jparse_is_op(p, "*")) in_order = !args->star && !args->star2;
-    else if (td_jparse_is_op(p, "**") || is_keyword) in_order = !args->star2;
-    else in_order = !args->star && !args->star2 && args->kw.n == 0;
+    if (td_jparse_is_op(p, "*"))
+        in_order = !args->star && !args->star2;
+    else if (td_jparse_is_op(p, "**") || is_keyword)
+        in_order = !args->star2;
+    else
+        in_order = !args->star && !args->star2 && args->kw.n == 0;
     if (!in_order) {
         td_jparse_fail(p, TD_ERR_FORMAT, line, "arguments of a call in a wrong order");
         return false;
@@ -463,10 +471,14 @@ static td_jnode *parse_attribute(td_jparser *p, td_jnode *object) {
 
 static td_jnode *parse_postfix(td_jparser *p, td_jnode *node) {
     while (node) {
-        if (td_jparse_is_op(p, ".")) node = parse_attribute(p, node);
-        else if (td_jparse_is_op(p, "[")) node = parse_item_access(p, node);
-        else if (td_jparse_is_op(p, "(")) node = parse_call(p, node);
-        else break;
+        if (td_jparse_is_op(p, "."))
+            node = parse_attribute(p, node);
+        else if (td_jparse_is_op(p, "["))
+            node = parse_item_access(p, node);
+        else if (td_jparse_is_op(p, "("))
+            node = parse_call(p, node);
+        else
+            break;
     }
     return node;
 }
@@ -543,10 +555,14 @@ static td_jnode *parse_test(td_jparser *p, td_jnode *input) {
 
 static td_jnode *parse_filter_expr(td_jparser *p, td_jnode *node) {
     while (node) {
-        if (td_jparse_is_op(p, "|")) node = td_jparse_filters(p, node, false);
-        else if (td_jparse_skip_name(p, "is")) node = parse_test(p, node);
-        else if (td_jparse_is_op(p, "(")) node = parse_call(p, node);
-        else break;
+        if (td_jparse_is_op(p, "|"))
+            node = td_jparse_filters(p, node, false);
+        else if (td_jparse_skip_name(p, "is"))
+            node = parse_test(p, node);
+        else if (td_jparse_is_op(p, "("))
+            node = parse_call(p, node);
+        else
+            break;
     }
     return node;
 }

@@ -89,9 +89,8 @@ static const td_value *pick(td_jeval *ev, const td_value *v, const td_jcall *cal
         const td_value *asked = item && n_skip ? td_jinja_path(ev, item, call->pos[0]) : item;
         if (!asked || !td_jinja_charge(ev, 1)) return NULL;
         if (f) {
-            td_jcall inner = {.pos = call->pos + n_skip + 1,
-                              .n_pos = call->n_pos - n_skip - 1,
-                              .kw = call->kw};
+            td_jcall inner = {
+                .pos = call->pos + n_skip + 1, .n_pos = call->n_pos - n_skip - 1, .kw = call->kw};
             asked = td_jinja_apply(ev, f, asked, &inner);
             if (!asked) return NULL;
         }
@@ -117,13 +116,13 @@ static const td_value *f_rejectattr(td_jeval *ev, const td_value *v, const td_jc
 }
 
 const td_jfunction td_jinja_pick_filters[] = {
-    {"attr", f_attr, 1, {"name"}},
-    {"d", f_default, 0, {"default_value", "boolean"}},
-    {"default", f_default, 0, {"default_value", "boolean"}},
-    {"map", f_map, -1, {NULL}},
-    {"reject", f_reject, -1, {NULL}},
-    {"rejectattr", f_rejectattr, -1, {NULL}},
-    {"select", f_select, -1, {NULL}},
-    {"selectattr", f_selectattr, -1, {NULL}},
-    {NULL, NULL, 0, {NULL}},
+    {"attr",       f_attr,       1,  {"name"}                    },
+    {"d",          f_default,    0,  {"default_value", "boolean"}},
+    {"default",    f_default,    0,  {"default_value", "boolean"}},
+    {"map",        f_map,        -1, {NULL}                      },
+    {"reject",     f_reject,     -1, {NULL}                      },
+    {"rejectattr", f_rejectattr, -1, {NULL}                      },
+    {"select",     f_select,     -1, {NULL}                      },
+    {"selectattr", f_selectattr, -1, {NULL}                      },
+    {NULL,         NULL,         0,  {NULL}                      },
 };

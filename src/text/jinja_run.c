@@ -99,7 +99,7 @@ bool td_jinja_put(td_jeval *ev, td_value *map, const td_value *key, const td_val
         td_jinja_fail(ev, TD_ERR_ARGUMENT, "'%s' cannot be a key", td_value_type_name(key));
         return false;
     }
-    if (key->type == TD_VALUE_STRING && !td_jinja_charge(ev, key->u.string.n / 256)) return false;
+    if (key->type == TD_VALUE_STRING && !td_jinja_charge(ev, key->u.string.n / 64)) return false;
     if (map->u.map.n == map->u.map.cap &&
         !budget(ev, (map->u.map.cap * 2 + 8) * (sizeof(td_value_entry) + 2 * sizeof(uint32_t))))
         return false;
@@ -179,12 +179,18 @@ const td_value *td_jinja_escape(td_jeval *ev, const td_value *v) {
     const size_t mark = ev->out.n;
     for (size_t i = 0; i < text->u.string.n; i++) {
         const char c = text->u.string.text[i];
-        if (c == '&') td_strbuf_adds(&ev->out, "&amp;");
-        else if (c == '<') td_strbuf_adds(&ev->out, "&lt;");
-        else if (c == '>') td_strbuf_adds(&ev->out, "&gt;");
-        else if (c == '\'') td_strbuf_adds(&ev->out, "&#39;");
-        else if (c == '"') td_strbuf_adds(&ev->out, "&#34;");
-        else td_strbuf_addc(&ev->out, c);
+        if (c == '&')
+            td_strbuf_adds(&ev->out, "&amp;");
+        else if (c == '<')
+            td_strbuf_adds(&ev->out, "&lt;");
+        else if (c == '>')
+            td_strbuf_adds(&ev->out, "&gt;");
+        else if (c == '\'')
+            td_strbuf_adds(&ev->out, "&#39;");
+        else if (c == '"')
+            td_strbuf_adds(&ev->out, "&#34;");
+        else
+            td_strbuf_addc(&ev->out, c);
     }
     text = td_jinja_take(ev, mark);
     return text ? td_jinja_mark(ev, text, TD_KIND_MARKUP) : NULL;
@@ -237,7 +243,8 @@ bool td_jinja_param_text(td_jeval *ev, const td_jcall *call, int i, const char *
         *n = v->u.string.n;
         return true;
     }
-    if (v && v->type == TD_VALUE_UNDEFINED) td_jinja_fail_undefined(ev, v);
+    if (v && v->type == TD_VALUE_UNDEFINED)
+        td_jinja_fail_undefined(ev, v);
     else
         td_jinja_fail(ev, TD_ERR_ARGUMENT, "argument %d wants a string, not '%s'", i + 1,
                       v ? td_value_type_name(v) : "nothing");

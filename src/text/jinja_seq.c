@@ -10,7 +10,8 @@ typedef struct pair {
     const td_value *key, *item;
 } pair;
 
-/* Merges two sorted runs; only "less than" is asked, as Python does, and equals keep their order. */
+/* Merges two sorted runs; only "less than" is asked, as Python does, and equals keep their order.
+ */
 static bool merge(td_jeval *ev, const pair *from, size_t n_left, size_t n, pair *to, bool reverse) {
     size_t left = 0, right = n_left;
     for (size_t i = 0; i < n; i++) {
@@ -77,26 +78,31 @@ static td_value *keys_of(td_jeval *ev, const td_value *items, const td_value *at
     return keys;
 }
 
-/* sort's attribute may name several, with commas: "last,first". */
+/* sort's attribute may name several, with commas: "last,first".  Keys are tuples even of one, since
+ * Python compares those by equality first: two undefined are equal but have no order. */
 static td_value *multi_keys(td_jeval *ev, const td_value *items, const td_value *attribute,
                             bool case_sensitive) {
-    const char *s = attribute->u.string.text;
-    const size_t n = attribute->u.string.n;
     td_value *names = td_jinja_list(ev, TD_KIND_PLAIN, 0);
-    for (size_t start = 0; start <= n;) {
-        const char *comma = memchr(s + start, ',', n - start);
-        const size_t end = comma ? (size_t)(comma - s) : n;
-        if (!td_jinja_push(ev, names, td_jinja_string(ev, s + start, end - start))) return NULL;
-        start = end + 1;
+    if (attribute && attribute->type == TD_VALUE_STRING) {
+        const char *s = attribute->u.string.text;
+        const size_t n = attribute->u.string.n;
+        for (size_t start = 0; start <= n;) {
+            const char *comma = memchr(s + start, ',', n - start);
+            const size_t end = comma ? (size_t)(comma - s) : n;
+            if (!td_jinja_push(ev, names, td_jinja_string(ev, s + start, end - start))) return NULL;
+            start = end + 1;
+        }
+    } else if (!td_jinja_push(ev, names, attribute ? attribute : &td_value_const_none)) {
+        return NULL;
     }
     td_value *keys = td_jinja_list(ev, TD_KIND_PLAIN, td_value_count(items));
     for (size_t i = 0; keys && i < td_value_count(items); i++) {
         const td_value *item = td_jinja_nth(ev, items, i);
         td_value *key = item ? td_jinja_list(ev, TD_KIND_TUPLE, names->u.list.n) : NULL;
         for (size_t k = 0; k < names->u.list.n; k++)
-            if (!key || !td_jinja_push(ev, key,
-                                       key_of(ev, item, names->u.list.items[k], NULL,
-                                              case_sensitive)))
+            if (!key ||
+                !td_jinja_push(ev, key,
+                               key_of(ev, item, names->u.list.items[k], NULL, case_sensitive)))
                 return NULL;
         if (!td_jinja_push(ev, keys, key)) return NULL;
     }
@@ -108,13 +114,10 @@ static const td_value *given(const td_jcall *call, int i) {
 }
 
 static const td_value *f_sort(td_jeval *ev, const td_value *v, const td_jcall *call) {
-    const td_value *items = td_jinja_iterate(ev, v), *attribute = given(call, 2);
-    const bool case_sensitive = td_jinja_param_bool(call, 1, false);
+    const td_value *items = td_jinja_iterate(ev, v);
     if (!items) return NULL;
     const td_value *keys =
-        attribute && attribute->type == TD_VALUE_STRING && strchr(attribute->u.string.text, ',')
-            ? multi_keys(ev, items, attribute, case_sensitive)
-            : keys_of(ev, items, attribute, NULL, case_sensitive);
+        multi_keys(ev, items, given(call, 2), td_jinja_param_bool(call, 1, false));
     return keys ? td_jinja_sort(ev, items, keys, td_jinja_param_bool(call, 0, false)) : NULL;
 }
 
@@ -225,7 +228,8 @@ static const td_value *f_first(td_jeval *ev, const td_value *v, const td_jcall *
 static const td_value *f_last(td_jeval *ev, const td_value *v, const td_jcall *call) {
     (void)call;
     if (v->kind == TD_KIND_ITER)
-        return td_jinja_fail(ev, TD_ERR_ARGUMENT, "a generator has no last item: put '|list' before");
+        return td_jinja_fail(ev, TD_ERR_ARGUMENT,
+                             "a generator has no last item: put '|list' before");
     const td_value *items = td_jinja_iterate(ev, v);
     if (!items) return NULL;
     const size_t n = td_value_count(items);
@@ -338,22 +342,22 @@ static const td_value *f_slice(td_jeval *ev, const td_value *v, const td_jcall *
 }
 
 const td_jfunction td_jinja_seq_filters[] = {
-    {"batch", f_batch, 1, {"linecount", "fill_with"}},
-    {"count", f_length, 0, {NULL}},
-    {"dictsort", f_dictsort, 0, {"case_sensitive", "by", "reverse"}},
-    {"first", f_first, 0, {NULL}},
-    {"groupby", f_groupby, 1, {"attribute", "default", "case_sensitive"}},
-    {"items", f_items, 0, {NULL}},
-    {"join", f_join, 0, {"d", "attribute"}},
-    {"last", f_last, 0, {NULL}},
-    {"length", f_length, 0, {NULL}},
-    {"list", f_list, 0, {NULL}},
-    {"max", f_max, 0, {"case_sensitive", "attribute"}},
-    {"min", f_min, 0, {"case_sensitive", "attribute"}},
-    {"reverse", f_reverse, 0, {NULL}},
-    {"slice", f_slice, 1, {"slices", "fill_with"}},
-    {"sort", f_sort, 0, {"reverse", "case_sensitive", "attribute"}},
-    {"sum", f_sum, 0, {"attribute", "start"}},
-    {"unique", f_unique, 0, {"case_sensitive", "attribute"}},
-    {NULL, NULL, 0, {NULL}},
+    {"batch",    f_batch,    1, {"linecount", "fill_with"}                },
+    {"count",    f_length,   0, {NULL}                                    },
+    {"dictsort", f_dictsort, 0, {"case_sensitive", "by", "reverse"}       },
+    {"first",    f_first,    0, {NULL}                                    },
+    {"groupby",  f_groupby,  1, {"attribute", "default", "case_sensitive"}},
+    {"items",    f_items,    0, {NULL}                                    },
+    {"join",     f_join,     0, {"d", "attribute"}                        },
+    {"last",     f_last,     0, {NULL}                                    },
+    {"length",   f_length,   0, {NULL}                                    },
+    {"list",     f_list,     0, {NULL}                                    },
+    {"max",      f_max,      0, {"case_sensitive", "attribute"}           },
+    {"min",      f_min,      0, {"case_sensitive", "attribute"}           },
+    {"reverse",  f_reverse,  0, {NULL}                                    },
+    {"slice",    f_slice,    1, {"slices", "fill_with"}                   },
+    {"sort",     f_sort,     0, {"reverse", "case_sensitive", "attribute"}},
+    {"sum",      f_sum,      0, {"attribute", "start"}                    },
+    {"unique",   f_unique,   0, {"case_sensitive", "attribute"}           },
+    {NULL,       NULL,       0, {NULL}                                    },
 };

@@ -95,9 +95,10 @@ static const td_value *m_isnumeric(td_jeval *ev, const td_value *v, const td_jca
 }
 
 static const td_value *m_isspace(td_jeval *ev, const td_value *v, const td_jcall *call) {
-    (void)ev, (void)call;
+    (void)call;
     const char *s = v->u.string.text;
     size_t n = v->u.string.n;
+    if (!td_jinja_charge(ev, n / 64)) return NULL;
     td_pystr_strip(&s, &n, NULL, 0, TD_PYSTR_LEFT);
     return td_value_from_bool(n == 0 && v->u.string.n > 0);
 }
@@ -125,7 +126,9 @@ static const td_value *pad(td_jeval *ev, const td_value *v, const td_jcall *call
     const int64_t n = (int64_t)v->u.string.n_char;
     if (width <= n) return v;
     const int64_t missing = width - n; /* Python puts the odd one left when the width is odd */
-    const int64_t left = n_side == 2 ? missing / 2 + (missing & width & 1) : n_side == 1 ? missing : 0;
+    const int64_t left = n_side == 2   ? missing / 2 + (missing & width & 1)
+                         : n_side == 1 ? missing
+                                       : 0;
     const size_t mark = ev->out.n;
     for (int64_t i = 0; i <= missing && !ev->out.failed; i++) {
         if (i == left) td_strbuf_add(&ev->out, v->u.string.text, v->u.string.n);
@@ -170,7 +173,8 @@ static const td_value *m_expandtabs(td_jeval *ev, const td_value *v, const td_jc
             column = c == '\n' || c == '\r' ? 0 : column + 1;
             continue;
         }
-        for (int64_t k = size > 0 ? size - column % size : 0; k > 0 && !ev->out.failed; k--, column++)
+        for (int64_t k = size > 0 ? size - column % size : 0; k > 0 && !ev->out.failed;
+             k--, column++)
             td_strbuf_addc(&ev->out, ' ');
     }
     return td_jinja_take(ev, mark);
@@ -186,29 +190,29 @@ static const td_value *m_format_map(td_jeval *ev, const td_value *v, const td_jc
 }
 
 const td_jfunction td_jinja_case_methods[] = {
-    {"upper", m_upper, 0, {NULL}},
-    {"lower", m_lower, 0, {NULL}},
-    {"casefold", m_lower, 0, {NULL}},
-    {"capitalize", m_capitalize, 0, {NULL}},
-    {"title", m_title, 0, {NULL}},
-    {"swapcase", m_swapcase, 0, {NULL}},
-    {"islower", m_islower, 0, {NULL}},
-    {"isupper", m_isupper, 0, {NULL}},
-    {"istitle", m_istitle, 0, {NULL}},
-    {"isalpha", m_isalpha, 0, {NULL}},
-    {"isalnum", m_isalnum, 0, {NULL}},
-    {"isdigit", m_isdigit, 0, {NULL}},
-    {"isdecimal", m_isdecimal, 0, {NULL}},
-    {"isnumeric", m_isnumeric, 0, {NULL}},
-    {"isspace", m_isspace, 0, {NULL}},
-    {"isascii", m_isascii, 0, {NULL}},
-    {"isidentifier", m_isidentifier, 0, {NULL}},
-    {"ljust", m_ljust, 1, {"width", "fillchar"}},
-    {"rjust", m_rjust, 1, {"width", "fillchar"}},
-    {"center", m_center, 1, {"width", "fillchar"}},
-    {"zfill", m_zfill, 1, {"width"}},
-    {"expandtabs", m_expandtabs, 0, {"tabsize"}},
-    {"format", td_jinja_format, -1, {NULL}},
-    {"format_map", m_format_map, 1, {"map"}},
-    {NULL, NULL, 0, {NULL}},
+    {"upper",        m_upper,         0,  {NULL}               },
+    {"lower",        m_lower,         0,  {NULL}               },
+    {"casefold",     m_lower,         0,  {NULL}               },
+    {"capitalize",   m_capitalize,    0,  {NULL}               },
+    {"title",        m_title,         0,  {NULL}               },
+    {"swapcase",     m_swapcase,      0,  {NULL}               },
+    {"islower",      m_islower,       0,  {NULL}               },
+    {"isupper",      m_isupper,       0,  {NULL}               },
+    {"istitle",      m_istitle,       0,  {NULL}               },
+    {"isalpha",      m_isalpha,       0,  {NULL}               },
+    {"isalnum",      m_isalnum,       0,  {NULL}               },
+    {"isdigit",      m_isdigit,       0,  {NULL}               },
+    {"isdecimal",    m_isdecimal,     0,  {NULL}               },
+    {"isnumeric",    m_isnumeric,     0,  {NULL}               },
+    {"isspace",      m_isspace,       0,  {NULL}               },
+    {"isascii",      m_isascii,       0,  {NULL}               },
+    {"isidentifier", m_isidentifier,  0,  {NULL}               },
+    {"ljust",        m_ljust,         1,  {"width", "fillchar"}},
+    {"rjust",        m_rjust,         1,  {"width", "fillchar"}},
+    {"center",       m_center,        1,  {"width", "fillchar"}},
+    {"zfill",        m_zfill,         1,  {"width"}            },
+    {"expandtabs",   m_expandtabs,    0,  {"tabsize"}          },
+    {"format",       td_jinja_format, -1, {NULL}               },
+    {"format_map",   m_format_map,    1,  {"map"}              },
+    {NULL,           NULL,            0,  {NULL}               },
 };

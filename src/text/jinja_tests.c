@@ -3,9 +3,7 @@
 
 #include "text/jinja_int.h"
 
-static const td_value *answer(int result) {
-    return result < 0 ? NULL : td_value_from_bool(result);
-}
+static const td_value *answer(int result) { return result < 0 ? NULL : td_value_from_bool(result); }
 
 static const td_value *t_defined(td_jeval *ev, const td_value *v, const td_jcall *call) {
     (void)ev, (void)call;
@@ -137,14 +135,21 @@ static const td_value *t_sameas(td_jeval *ev, const td_value *v, const td_jcall 
     return answer(td_jinja_equal(ev, v, other));
 }
 
+static const td_value *is_name(td_jeval *ev, const td_value *v,
+                               const td_jfunction *(*find)(const char *)) {
+    if (!td_value_is_hashable(v))
+        return td_jinja_fail(ev, TD_ERR_ARGUMENT, "'%s' cannot be a name", td_value_type_name(v));
+    return answer(v->type == TD_VALUE_STRING && find(v->u.string.text) != NULL);
+}
+
 static const td_value *t_filter(td_jeval *ev, const td_value *v, const td_jcall *call) {
-    (void)ev, (void)call;
-    return answer(v->type == TD_VALUE_STRING && td_jinja_filter(v->u.string.text) != NULL);
+    (void)call;
+    return is_name(ev, v, td_jinja_filter);
 }
 
 static const td_value *t_test(td_jeval *ev, const td_value *v, const td_jcall *call) {
-    (void)ev, (void)call;
-    return answer(v->type == TD_VALUE_STRING && td_jinja_test(v->u.string.text) != NULL);
+    (void)call;
+    return is_name(ev, v, td_jinja_test);
 }
 
 static const td_value *t_eq(td_jeval *ev, const td_value *v, const td_jcall *call) {
@@ -176,46 +181,46 @@ static const td_value *t_in(td_jeval *ev, const td_value *v, const td_jcall *cal
 }
 
 static const td_jfunction tests[] = {
-    {"defined", t_defined, 0, {NULL}},
-    {"undefined", t_undefined, 0, {NULL}},
-    {"none", t_none, 0, {NULL}},
-    {"string", t_string, 0, {NULL}},
-    {"mapping", t_mapping, 0, {NULL}},
-    {"iterable", t_iterable, 0, {NULL}},
-    {"sequence", t_sequence, 0, {NULL}},
-    {"boolean", t_boolean, 0, {NULL}},
-    {"true", t_true, 0, {NULL}},
-    {"false", t_false, 0, {NULL}},
-    {"integer", t_integer, 0, {NULL}},
-    {"float", t_float, 0, {NULL}},
-    {"number", t_number, 0, {NULL}},
-    {"callable", t_callable, 0, {NULL}},
-    {"escaped", t_escaped, 0, {NULL}},
-    {"lower", t_lower, 0, {NULL}},
-    {"upper", t_upper, 0, {NULL}},
-    {"odd", t_odd, 0, {NULL}},
-    {"even", t_even, 0, {NULL}},
-    {"divisibleby", t_divisibleby, 1, {"num"}},
-    {"sameas", t_sameas, 1, {"other"}},
-    {"filter", t_filter, 0, {NULL}},
-    {"test", t_test, 0, {NULL}},
-    {"in", t_in, 1, {"seq"}},
-    {"eq", t_eq, 1, {"other"}},
-    {"equalto", t_eq, 1, {"other"}},
-    {"==", t_eq, 1, {"other"}},
-    {"ne", t_ne, 1, {"other"}},
-    {"!=", t_ne, 1, {"other"}},
-    {"lt", t_lt, 1, {"other"}},
-    {"lessthan", t_lt, 1, {"other"}},
-    {"<", t_lt, 1, {"other"}},
-    {"le", t_le, 1, {"other"}},
-    {"<=", t_le, 1, {"other"}},
-    {"gt", t_gt, 1, {"other"}},
-    {"greaterthan", t_gt, 1, {"other"}},
-    {">", t_gt, 1, {"other"}},
-    {"ge", t_ge, 1, {"other"}},
-    {">=", t_ge, 1, {"other"}},
-    {NULL, NULL, 0, {NULL}},
+    {"defined",     t_defined,     0, {NULL}   },
+    {"undefined",   t_undefined,   0, {NULL}   },
+    {"none",        t_none,        0, {NULL}   },
+    {"string",      t_string,      0, {NULL}   },
+    {"mapping",     t_mapping,     0, {NULL}   },
+    {"iterable",    t_iterable,    0, {NULL}   },
+    {"sequence",    t_sequence,    0, {NULL}   },
+    {"boolean",     t_boolean,     0, {NULL}   },
+    {"true",        t_true,        0, {NULL}   },
+    {"false",       t_false,       0, {NULL}   },
+    {"integer",     t_integer,     0, {NULL}   },
+    {"float",       t_float,       0, {NULL}   },
+    {"number",      t_number,      0, {NULL}   },
+    {"callable",    t_callable,    0, {NULL}   },
+    {"escaped",     t_escaped,     0, {NULL}   },
+    {"lower",       t_lower,       0, {NULL}   },
+    {"upper",       t_upper,       0, {NULL}   },
+    {"odd",         t_odd,         0, {NULL}   },
+    {"even",        t_even,        0, {NULL}   },
+    {"divisibleby", t_divisibleby, 1, {"num"}  },
+    {"sameas",      t_sameas,      1, {"other"}},
+    {"filter",      t_filter,      0, {NULL}   },
+    {"test",        t_test,        0, {NULL}   },
+    {"in",          t_in,          1, {"seq"}  },
+    {"eq",          t_eq,          1, {"other"}},
+    {"equalto",     t_eq,          1, {"other"}},
+    {"==",          t_eq,          1, {"other"}},
+    {"ne",          t_ne,          1, {"other"}},
+    {"!=",          t_ne,          1, {"other"}},
+    {"lt",          t_lt,          1, {"other"}},
+    {"lessthan",    t_lt,          1, {"other"}},
+    {"<",           t_lt,          1, {"other"}},
+    {"le",          t_le,          1, {"other"}},
+    {"<=",          t_le,          1, {"other"}},
+    {"gt",          t_gt,          1, {"other"}},
+    {"greaterthan", t_gt,          1, {"other"}},
+    {">",           t_gt,          1, {"other"}},
+    {"ge",          t_ge,          1, {"other"}},
+    {">=",          t_ge,          1, {"other"}},
+    {NULL,          NULL,          0, {NULL}   },
 };
 
 const td_jfunction *td_jinja_test(const char *name) {

@@ -10,7 +10,7 @@
 
 const td_value *td_jinja_convert(td_jeval *ev, const td_value *v, int to) {
     const td_value *text = td_jinja_to_string(ev, v);
-    if (!text) return NULL;
+    if (!text || !td_jinja_charge(ev, text->u.string.n / 32)) return NULL;
     const size_t mark = ev->out.n;
     td_pystr_convert(&ev->out, text->u.string.text, text->u.string.n, (td_pystr_case)to);
     return td_jinja_take(ev, mark);
@@ -91,7 +91,9 @@ static const td_value *f_replace(td_jeval *ev, const td_value *v, const td_jcall
     const td_value *old = td_jinja_to_string(ev, call->param[0]);
     const td_value *new = old ? td_jinja_to_string(ev, call->param[1]) : NULL;
     if (!new) return NULL;
-    td_jcall inner = {.param = {old, new, NULL}};
+    td_jcall inner = {
+        .param = {old, new, NULL}
+    };
     if (td_jinja_param_given(call, 2)) inner.param[2] = call->param[2];
     return as_method(ev, v, td_jinja_str_methods, "replace", &inner);
 }
@@ -152,8 +154,12 @@ static const td_value *f_truncate(td_jeval *ev, const td_value *v, const td_jcal
     if (call->param[2] && !td_jinja_param_text(ev, call, 2, &end, &n_end)) return NULL;
     if (td_jinja_param_given(call, 3) && !td_jinja_param_int(ev, call, 3, &leeway)) return NULL;
     const int64_t n_end_char = (int64_t)td_pystr_count(end, n_end);
+    if (v->type != TD_VALUE_STRING && length >= n_end_char && leeway >= 0 && leeway < INT_MAX &&
+        length < INT_MAX && td_jinja_length(v) >= 0 && td_jinja_length(v) <= length + leeway)
+        return v;
     if (v->type != TD_VALUE_STRING || length < n_end_char || leeway < 0 || length > INT_MAX)
-        return td_jinja_fail(ev, TD_ERR_ARGUMENT, "truncate wants a string and a length of %lld or more",
+        return td_jinja_fail(ev, TD_ERR_ARGUMENT,
+                             "truncate wants a string and a length of %lld or more",
                              (long long)n_end_char);
     if (leeway > INT_MAX || (int64_t)v->u.string.n_char <= length + leeway) return v;
     const char *s = v->u.string.text;
@@ -177,7 +183,7 @@ static bool is_word_char(uint32_t c) {
 static const td_value *f_wordcount(td_jeval *ev, const td_value *v, const td_jcall *call) {
     (void)call;
     const td_value *text = td_jinja_to_string(ev, v);
-    if (!text) return NULL;
+    if (!text || !td_jinja_charge(ev, text->u.string.n / 64)) return NULL;
     int64_t count = 0;
     bool in_word = false;
     for (size_t at = 0, len; at < text->u.string.n; at += len) {
@@ -197,9 +203,12 @@ static bool add_quoted_url(td_jeval *ev, const td_value *v, bool for_query) {
         const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
                               (c >= '0' && c <= '9') || (c && strchr("_.-~", c)) ||
                               (c == '/' && !for_query);
-        if (is_plain) td_strbuf_addc(&ev->out, c);
-        else if (c == ' ' && for_query) td_strbuf_addc(&ev->out, '+');
-        else td_strbuf_addf(&ev->out, "%%%02X", (unsigned char)c);
+        if (is_plain)
+            td_strbuf_addc(&ev->out, c);
+        else if (c == ' ' && for_query)
+            td_strbuf_addc(&ev->out, '+');
+        else
+            td_strbuf_addf(&ev->out, "%%%02X", (unsigned char)c);
     }
     return true;
 }
@@ -210,8 +219,8 @@ static const td_value *f_urlencode(td_jeval *ev, const td_value *v, const td_jca
         const size_t mark = ev->out.n;
         return add_quoted_url(ev, v, false) ? td_jinja_take(ev, mark) : NULL;
     }
-    const td_value *pairs = v->type == TD_VALUE_MAP ? td_jinja_view(ev, v, TD_KIND_ITEMS)
-                                                    : td_jinja_iterate(ev, v);
+    const td_value *pairs =
+        v->type == TD_VALUE_MAP ? td_jinja_view(ev, v, TD_KIND_ITEMS) : td_jinja_iterate(ev, v);
     if (!pairs) return NULL;
     const size_t mark = ev->out.n;
     for (size_t i = 0; i < td_value_count(pairs); i++) {
@@ -430,31 +439,34 @@ static const td_value *f_round(td_jeval *ev, const td_value *v, const td_jcall *
     if (strcmp(method, "ceil") != 0 && strcmp(method, "floor") != 0)
         return td_jinja_fail(ev, TD_ERR_ARGUMENT, "round's method is common, ceil or floor");
     const double unit = pow(10, (double)digits);
-    return td_jinja_float(ev, (*method == 'c' ? ceil(f * unit) : floor(f * unit)) / unit);
+    const double whole = *method == 'c' ? ceil(f * unit) : floor(f * unit);
+    if (isnan(whole) || isinf(whole))
+        return td_jinja_fail(ev, TD_ERR_ARGUMENT, "round: a float out of range");
+    return td_jinja_float(ev, whole / unit + 0.0); /* no -0.0: Python's whole is an integer */
 }
 
 const td_jfunction td_jinja_text_filters[] = {
-    {"abs", f_abs, 0, {NULL}},
-    {"capitalize", f_capitalize, 0, {NULL}},
-    {"center", f_center, 0, {"width"}},
-    {"e", f_escape, 0, {NULL}},
-    {"escape", f_escape, 0, {NULL}},
-    {"float", f_float, 0, {"default"}},
-    {"forceescape", f_forceescape, 0, {NULL}},
-    {"format", f_format, -1, {NULL}},
-    {"indent", f_indent, 0, {"width", "first", "blank"}},
-    {"int", f_int, 0, {"default", "base"}},
-    {"lower", f_lower, 0, {NULL}},
-    {"replace", f_replace, 2, {"old", "new", "count"}},
-    {"round", f_round, 0, {"precision", "method"}},
-    {"safe", f_safe, 0, {NULL}},
-    {"string", f_string, 0, {NULL}},
-    {"title", f_title, 0, {NULL}},
-    {"tojson", f_tojson, 0, {"ensure_ascii", "indent", "separators", "sort_keys"}},
-    {"trim", f_trim, 0, {"chars"}},
-    {"truncate", f_truncate, 0, {"length", "killwords", "end", "leeway"}},
-    {"upper", f_upper, 0, {NULL}},
-    {"urlencode", f_urlencode, 0, {NULL}},
-    {"wordcount", f_wordcount, 0, {NULL}},
-    {NULL, NULL, 0, {NULL}},
+    {"abs",         f_abs,         0,  {NULL}                                               },
+    {"capitalize",  f_capitalize,  0,  {NULL}                                               },
+    {"center",      f_center,      0,  {"width"}                                            },
+    {"e",           f_escape,      0,  {NULL}                                               },
+    {"escape",      f_escape,      0,  {NULL}                                               },
+    {"float",       f_float,       0,  {"default"}                                          },
+    {"forceescape", f_forceescape, 0,  {NULL}                                               },
+    {"format",      f_format,      -1, {NULL}                                               },
+    {"indent",      f_indent,      0,  {"width", "first", "blank"}                          },
+    {"int",         f_int,         0,  {"default", "base"}                                  },
+    {"lower",       f_lower,       0,  {NULL}                                               },
+    {"replace",     f_replace,     2,  {"old", "new", "count"}                              },
+    {"round",       f_round,       0,  {"precision", "method"}                              },
+    {"safe",        f_safe,        0,  {NULL}                                               },
+    {"string",      f_string,      0,  {NULL}                                               },
+    {"title",       f_title,       0,  {NULL}                                               },
+    {"tojson",      f_tojson,      0,  {"ensure_ascii", "indent", "separators", "sort_keys"}},
+    {"trim",        f_trim,        0,  {"chars"}                                            },
+    {"truncate",    f_truncate,    0,  {"length", "killwords", "end", "leeway"}             },
+    {"upper",       f_upper,       0,  {NULL}                                               },
+    {"urlencode",   f_urlencode,   0,  {NULL}                                               },
+    {"wordcount",   f_wordcount,   0,  {NULL}                                               },
+    {NULL,          NULL,          0,  {NULL}                                               },
 };

@@ -92,13 +92,15 @@ static void write_string(writer *w, const char *text, size_t n) {
         const uint32_t c = td_pystr_decode(text + at, n - at, &len);
         const char *escapes = "\"\"\\\\\nn\rr\tt\ff\bb"; /* character, letter of its escape */
         while (*escapes && (unsigned char)*escapes != c) escapes += 2;
-        if (c != 0 && *escapes) td_strbuf_addf(w->out, "\\%c", escapes[1]);
+        if (c != 0 && *escapes)
+            td_strbuf_addf(w->out, "\\%c", escapes[1]);
         else if (c < 0x20 || (w->style->ensure_ascii && c >= 0x7F && c < 0x10000 && c != 0x7F))
             td_strbuf_addf(w->out, "\\u%04x", (unsigned)c);
         else if (w->style->ensure_ascii && c >= 0x10000)
             td_strbuf_addf(w->out, "\\u%04x\\u%04x", (unsigned)(0xD800 + ((c - 0x10000) >> 10)),
                            (unsigned)(0xDC00 + ((c - 0x10000) & 0x3FF)));
-        else td_strbuf_add(w->out, text + at, len);
+        else
+            td_strbuf_add(w->out, text + at, len);
     }
     td_strbuf_addc(w->out, '"');
 }
@@ -106,8 +108,7 @@ static void write_string(writer *w, const char *text, size_t n) {
 static void write_break(writer *w, int depth) {
     if (!w->style->indent) return;
     td_strbuf_addc(w->out, '\n');
-    for (int i = 0; i < depth; i++)
-        td_strbuf_add(w->out, w->style->indent, w->style->n_indent);
+    for (int i = 0; i < depth; i++) td_strbuf_add(w->out, w->style->indent, w->style->n_indent);
 }
 
 static void write_list(writer *w, const td_value *v, int depth) {
@@ -194,9 +195,12 @@ static void write_map(writer *w, const td_value *v, int depth) {
 }
 
 static void write_float(writer *w, double f) {
-    if (isnan(f)) td_strbuf_adds(w->out, "NaN");
-    else if (isinf(f)) td_strbuf_adds(w->out, f < 0 ? "-Infinity" : "Infinity");
-    else td_value_add_float(f, w->out);
+    if (isnan(f))
+        td_strbuf_adds(w->out, "NaN");
+    else if (isinf(f))
+        td_strbuf_adds(w->out, f < 0 ? "-Infinity" : "Infinity");
+    else
+        td_value_add_float(f, w->out);
 }
 
 static void write_value(writer *w, const td_value *v, int depth) {

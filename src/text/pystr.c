@@ -6,31 +6,24 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "text/utf8.h"
 
 /* ---- UTF-8 ---- */
 
-static bool is_continuation(char c) { return ((unsigned char)c & 0xC0) == 0x80; }
-
 uint32_t td_pystr_decode(const char *s, size_t n, size_t *n_byte) {
-    static const uint32_t min[] = {0, 0, 0x80, 0x800, 0x10000};
-    const unsigned char c = (unsigned char)s[0];
-    *n_byte = 1;
-    if (c < 0x80) return c;
-    const size_t len = c >= 0xF0 && c < 0xF8 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 0;
-    if (len == 0 || c >= 0xF8 || len > n) return 0xFFFD;
-    uint32_t code = c & (0xFFu >> (len + 1));
-    for (size_t i = 1; i < len; i++) {
-        if (!is_continuation(s[i])) return 0xFFFD;
-        code = code << 6 | ((unsigned char)s[i] & 0x3F);
+    uint32_t c;
+    if ((unsigned char)s[0] < 0x80) {
+        *n_byte = 1;
+        return (unsigned char)s[0];
     }
-    if (code < min[len] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return 0xFFFD;
-    *n_byte = len;
-    return code;
+    const int len = td_utf8_decode(s, n, &c);
+    *n_byte = len > 0 ? (size_t)len : 1;
+    return len > 0 ? c : 0xFFFD;
 }
 
 uint32_t td_pystr_decode_back(const char *s, size_t at, size_t *n_byte) {
     size_t start = at - 1;
-    while (start > 0 && at - start < 4 && is_continuation(s[start])) start--;
+    while (start > 0 && at - start < 4 && ((unsigned char)s[start] & 0xC0) == 0x80) start--;
     const uint32_t c = td_pystr_decode(s + start, at - start, n_byte);
     if (*n_byte == at - start) return c;
     *n_byte = 1;
@@ -38,22 +31,8 @@ uint32_t td_pystr_decode_back(const char *s, size_t at, size_t *n_byte) {
 }
 
 void td_pystr_add(td_strbuf *out, uint32_t c) {
-    char b[4];
-    size_t n = 0;
-    if (c < 0x80) {
-        b[n++] = (char)c;
-    } else if (c < 0x800) {
-        b[n++] = (char)(0xC0 | c >> 6);
-    } else if (c < 0x10000) {
-        b[n++] = (char)(0xE0 | c >> 12);
-        b[n++] = (char)(0x80 | (c >> 6 & 0x3F));
-    } else {
-        b[n++] = (char)(0xF0 | c >> 18);
-        b[n++] = (char)(0x80 | (c >> 12 & 0x3F));
-        b[n++] = (char)(0x80 | (c >> 6 & 0x3F));
-    }
-    if (c >= 0x80) b[n++] = (char)(0x80 | (c & 0x3F));
-    td_strbuf_add(out, b, n);
+    char bytes[4];
+    td_strbuf_add(out, bytes, (size_t)td_utf8_encode(c, bytes));
 }
 
 static bool is_ascii(const char *s, size_t n) {
@@ -89,8 +68,7 @@ bool td_pystr_is_space(uint32_t c) {
 }
 
 /* Whether the character of n_byte bytes at c is to be stripped. */
-static bool in_set(const char *c, size_t n_byte, uint32_t code, const char *chars,
-                   size_t n_chars) {
+static bool in_set(const char *c, size_t n_byte, uint32_t code, const char *chars, size_t n_chars) {
     if (!chars) return td_pystr_is_space(code);
     for (size_t at = 0, len; at < n_chars; at += len) {
         td_pystr_decode(chars + at, n_chars - at, &len);
@@ -120,7 +98,7 @@ void td_pystr_strip(const char **s, size_t *n, const char *chars, size_t n_chars
 int64_t td_pystr_find(const char *s, size_t n, const char *what, size_t n_what) {
     if (n_what == 0) return 0;
     if (n_what > n) return -1;
-    const char *p = memmem(s, n, what, n_what);
+    const char *p = n_what == 1 ? memchr(s, what[0], n) : memmem(s, n, what, n_what);
     return p ? p - s : -1;
 }
 
@@ -181,8 +159,8 @@ bool td_pystr_matches(const char *s, size_t n, const char *pattern, td_status *f
         *failed = TD_ERR_NOMEM;
         return false;
     }
-    const int rc = pcre2_match(r.code, (PCRE2_SPTR)s, n, 0, PCRE2_ANCHORED | PCRE2_ENDANCHORED,
-                               r.match, NULL);
+    const int rc =
+        pcre2_match(r.code, (PCRE2_SPTR)s, n, 0, PCRE2_ANCHORED | PCRE2_ENDANCHORED, r.match, NULL);
     regex_clear(&r);
     if (rc == PCRE2_ERROR_NOMEMORY) *failed = TD_ERR_NOMEM;
     return rc > 0;
@@ -262,13 +240,12 @@ static void add_letter(td_strbuf *out, const cases *c, const letter *l, bool upp
 void td_pystr_convert(td_strbuf *out, const char *s, size_t n, td_pystr_case to) {
     cases c = {.s = s, .n = n};
     char *upper = NULL, *lower = NULL;
-    if (!is_ascii(s, n)) {
+    if (!is_ascii(s, n) && td_utf8_valid_prefix(s, n) == n) {
         upper = convert_all(s, n, "\\U$1", &c.n_upper);
         lower = upper ? convert_all(s, n, "\\L$1", &c.n_lower) : NULL;
-        if (lower) {
-            c.upper = upper;
-            c.lower = lower;
-        }
+        if (!lower && !out->failed) out->failed = TD_ERR_NOMEM;
+        c.upper = lower ? upper : NULL;
+        c.lower = lower;
     }
     bool in_word = false;
     for (bool first = true; c.at < n; first = false) {

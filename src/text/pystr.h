@@ -16,6 +16,7 @@
 uint32_t td_pystr_decode(const char *s, size_t n, size_t *n_byte);
 /* The character before byte offset `at` > 0. */
 uint32_t td_pystr_decode_back(const char *s, size_t at, size_t *n_byte);
+/* c is no surrogate and at most 0x10FFFF. */
 void td_pystr_add(td_strbuf *out, uint32_t c);
 
 size_t td_pystr_count(const char *s, size_t n);
@@ -27,7 +28,11 @@ bool td_pystr_is_space(uint32_t c);
 bool td_pystr_is_newline(uint32_t c);
 
 /* Strips whitespace, or the characters of `chars` when it is not NULL, from *s and *n. */
-typedef enum td_pystr_side { TD_PYSTR_LEFT = 1, TD_PYSTR_RIGHT = 2, TD_PYSTR_BOTH = 3 } td_pystr_side;
+typedef enum td_pystr_side {
+    TD_PYSTR_LEFT = 1,
+    TD_PYSTR_RIGHT = 2,
+    TD_PYSTR_BOTH = 3
+} td_pystr_side;
 void td_pystr_strip(const char **s, size_t *n, const char *chars, size_t n_chars,
                     td_pystr_side side);
 

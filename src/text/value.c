@@ -88,8 +88,8 @@ td_status td_value_push(td_arena *arena, td_value *list, const td_value *item) {
     TD_ASSERT(list->type == TD_VALUE_LIST && list->kind != TD_KIND_RANGE);
     if (list->u.list.n == list->u.list.cap) {
         const size_t cap = list->u.list.cap ? list->u.list.cap * 2 : 8;
-        const td_value **items = array_grow(arena, list->u.list.items, list->u.list.n, cap,
-                                            sizeof *items);
+        const td_value **items =
+            array_grow(arena, list->u.list.items, list->u.list.n, cap, sizeof *items);
         if (!items) return TD_ERR_NOMEM;
         list->u.list.items = items;
         list->u.list.cap = cap;
@@ -104,7 +104,8 @@ td_status td_value_append(td_arena *arena, td_value *list, td_value *item) {
 
 /* ---- keys ---- */
 
-/* Tuples may share parts, so that a small one can be exponentially large: *budget bounds the walk. */
+/* Tuples may share parts, so that a small one can be exponentially large: *budget bounds the walk.
+ */
 static bool hashable_within(const td_value *v, int *budget) {
     if (--*budget < 0) return false;
     if (v->type == TD_VALUE_MAP) return v->kind == TD_KIND_NAMESPACE;
@@ -145,8 +146,7 @@ static uint64_t hash_key(const td_value *v) {
     case TD_VALUE_LIST: {
         uint64_t h = 17;
         if (v->kind == TD_KIND_TUPLE)
-            for (size_t i = 0; i < v->u.list.n; i++)
-                h = h * 31 + hash_key(v->u.list.items[i]);
+            for (size_t i = 0; i < v->u.list.n; i++) h = h * 31 + hash_key(v->u.list.items[i]);
         return h;
     }
     default: return (uint64_t)v->type + 1;

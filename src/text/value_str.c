@@ -74,7 +74,8 @@ bool td_value_parse_float(const char *text, size_t n, double *out) {
     if (n == 0 || n >= sizeof buffer || memchr(text, 0, n)) return false;
     memcpy(buffer, text, n);
     buffer[n] = 0;
-    if (strpbrk(buffer, "xXpP(")) return false; /* strtod knows hexadecimal floats, Python does not */
+    if (strpbrk(buffer, "xXpP("))
+        return false; /* strtod knows hexadecimal floats, Python does not */
     const locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
     if (plain == (locale_t)0) return false;
     *out = strtod_l(buffer, &end, plain);
@@ -86,12 +87,32 @@ bool td_value_parse_float(const char *text, size_t n, double *out) {
 static bool is_printable(uint32_t c) {
     static const struct {
         uint32_t first, last;
-    } hidden[] = {{0, 0x1F},          {0x7F, 0xA0},        {0xAD, 0xAD},         {0x600, 0x605},
-                  {0x61C, 0x61C},     {0x6DD, 0x6DD},      {0x70F, 0x70F},       {0x1680, 0x1680},
-                  {0x180E, 0x180E},   {0x2000, 0x200F},    {0x2028, 0x202F},     {0x205F, 0x206F},
-                  {0x3000, 0x3000},   {0xD800, 0xF8FF},    {0xFEFF, 0xFEFF},     {0xFFF0, 0xFFFB},
-                  {0xFFFE, 0xFFFF},   {0x110BD, 0x110BD},  {0x1BCA0, 0x1BCA3},   {0x1D173, 0x1D17A},
-                  {0xE0000, 0xE00FF}, {0xE01F0, 0x10FFFF}, {0x1FFFE, 0x1FFFF},   {0x2FFFE, 0x2FFFF}};
+    } hidden[] = {
+        {0,       0x1F    },
+        {0x7F,    0xA0    },
+        {0xAD,    0xAD    },
+        {0x600,   0x605   },
+        {0x61C,   0x61C   },
+        {0x6DD,   0x6DD   },
+        {0x70F,   0x70F   },
+        {0x1680,  0x1680  },
+        {0x180E,  0x180E  },
+        {0x2000,  0x200F  },
+        {0x2028,  0x202F  },
+        {0x205F,  0x206F  },
+        {0x3000,  0x3000  },
+        {0xD800,  0xF8FF  },
+        {0xFEFF,  0xFEFF  },
+        {0xFFF0,  0xFFFB  },
+        {0xFFFE,  0xFFFF  },
+        {0x110BD, 0x110BD },
+        {0x1BCA0, 0x1BCA3 },
+        {0x1D173, 0x1D17A },
+        {0xE0000, 0xE00FF },
+        {0xE01F0, 0x10FFFF},
+        {0x1FFFE, 0x1FFFF },
+        {0x2FFFE, 0x2FFFF }
+    };
     for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
         if (c >= hidden[i].first && c <= hidden[i].last) return false;
     return true;
@@ -102,15 +123,24 @@ void td_value_add_quoted(const char *text, size_t n, bool ascii, td_strbuf *out)
     td_strbuf_addc(out, quote);
     for (size_t at = 0, len; at < n; at += len) {
         const uint32_t c = td_pystr_decode(text + at, n - at, &len);
-        if (c == '\n') td_strbuf_adds(out, "\\n");
-        else if (c == '\r') td_strbuf_adds(out, "\\r");
-        else if (c == '\t') td_strbuf_adds(out, "\\t");
-        else if (c == '\\' || c == (uint32_t)quote) td_strbuf_addf(out, "\\%c", (char)c);
-        else if (c < 0x20 || c == 0x7F) td_strbuf_addf(out, "\\x%02x", (unsigned)c);
-        else if (c < 0x7F || (!ascii && is_printable(c))) td_strbuf_add(out, text + at, len);
-        else if (c < 0x100) td_strbuf_addf(out, "\\x%02x", (unsigned)c);
-        else if (c < 0x10000) td_strbuf_addf(out, "\\u%04x", (unsigned)c);
-        else td_strbuf_addf(out, "\\U%08x", (unsigned)c);
+        if (c == '\n')
+            td_strbuf_adds(out, "\\n");
+        else if (c == '\r')
+            td_strbuf_adds(out, "\\r");
+        else if (c == '\t')
+            td_strbuf_adds(out, "\\t");
+        else if (c == '\\' || c == (uint32_t)quote)
+            td_strbuf_addf(out, "\\%c", (char)c);
+        else if (c < 0x20 || c == 0x7F)
+            td_strbuf_addf(out, "\\x%02x", (unsigned)c);
+        else if (c < 0x7F || (!ascii && is_printable(c)))
+            td_strbuf_add(out, text + at, len);
+        else if (c < 0x100)
+            td_strbuf_addf(out, "\\x%02x", (unsigned)c);
+        else if (c < 0x10000)
+            td_strbuf_addf(out, "\\u%04x", (unsigned)c);
+        else
+            td_strbuf_addf(out, "\\U%08x", (unsigned)c);
     }
     td_strbuf_addc(out, quote);
 }
@@ -165,9 +195,12 @@ static void add_repr(const td_value *v, int depth, td_strbuf *out) {
         break;
     case TD_VALUE_MAP: add_map(v, depth, out); break;
     case TD_VALUE_LIST:
-        if (v->kind == TD_KIND_RANGE) add_range(v, out);
-        else if (v->kind == TD_KIND_ITER) td_strbuf_adds(out, "<generator object>");
-        else add_list(v, depth, out);
+        if (v->kind == TD_KIND_RANGE)
+            add_range(v, out);
+        else if (v->kind == TD_KIND_ITER)
+            td_strbuf_adds(out, "<generator object>");
+        else
+            add_list(v, depth, out);
         break;
     case TD_VALUE_CALLABLE: td_strbuf_addf(out, "<%s>", td_value_type_name(v)); break;
     }
@@ -176,6 +209,8 @@ static void add_repr(const td_value *v, int depth, td_strbuf *out) {
 void td_value_add_repr(const td_value *v, td_strbuf *out) { add_repr(v, 0, out); }
 
 void td_value_add_str(const td_value *v, td_strbuf *out) {
-    if (v->type == TD_VALUE_STRING) td_strbuf_add(out, v->u.string.text, v->u.string.n);
-    else if (v->type != TD_VALUE_UNDEFINED) add_repr(v, 0, out);
+    if (v->type == TD_VALUE_STRING)
+        td_strbuf_add(out, v->u.string.text, v->u.string.n);
+    else if (v->type != TD_VALUE_UNDEFINED)
+        add_repr(v, 0, out);
 }
