@@ -22,7 +22,8 @@ void td_template_free(td_template *t); /* NULL is fine */
 
 typedef struct td_template_limits { /* zero: the default */
     size_t max_steps;               /* evaluated nodes; default 1e6 */
-    size_t max_depth;               /* nesting of calls and expressions; default 100 */
+    size_t max_depth;               /* calls in each other; default 100, at most 200; expressions
+                                       and blocks may nest 16 times as deep */
     size_t max_output;              /* bytes; default 16 MiB */
 } td_template_limits;
 

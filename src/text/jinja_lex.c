@@ -108,6 +108,7 @@ static td_status lex_raw(lexer *lx, size_t body) {
         advance(lx, behind_end(lx, end, sign_end) - lx->at);
         return TD_OK;
     }
+    if (body == lx->n) return TD_OK; /* nothing left: Jinja lets it pass */
     return fail_at(lx, line, "{% raw %} without its {% endraw %}", "");
 }
 
@@ -116,6 +117,10 @@ static td_status lex_comment(lexer *lx) {
     size_t at = lx->at + 2;
     if (sign_at(lx, at)) at++;
     const int64_t end = td_pystr_find(lx->s + at, lx->n - at, "#}", 2);
+    if (at == lx->n) { /* nothing left: Jinja lets it pass */
+        advance(lx, at - lx->at);
+        return TD_OK;
+    }
     if (end < 0) return fail_at(lx, line, "a comment without its end #}", "");
     const size_t close = at + (size_t)end;
     const char sign = close > at ? sign_at(lx, close - 1) : 0;
@@ -284,18 +289,40 @@ static td_status lex_string(lexer *lx) {
     return push(lx, token);
 }
 
-/* Letters of any script are taken; punctuation and blanks beyond ASCII are not. */
+/* What may begin a name: letters of any script, but not the punctuation and symbols between them.
+ */
+static bool is_letter(uint32_t c) {
+    static const struct {
+        uint32_t first, last;
+    } others[] = {
+        {0,       0x40   },
+        {0x5B,    0x5E   },
+        {0x60,    0x60   },
+        {0x7B,    0xA9   },
+        {0xAB,    0xB4   },
+        {0xB6,    0xB9   },
+        {0xBB,    0xBF   },
+        {0xD7,    0xD7   },
+        {0xF7,    0xF7   },
+        {0x2000,  0x2070 },
+        {0x20A0,  0x20CF },
+        {0x2190,  0x2BFF },
+        {0x3000,  0x3004 },
+        {0x3008,  0x3020 },
+        {0xFF00,  0xFF20 },
+        {0xFFFD,  0xFFFD },
+        {0x1F000, 0x1FBFF}
+    };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (c >= others[i].first && c <= others[i].last) return false;
+    return true;
+}
+
 static size_t match_name(const lexer *lx) {
     size_t at = lx->at;
-    while (at < lx->n) {
-        size_t len;
+    for (size_t len; at < lx->n; at += len) {
         const uint32_t c = td_pystr_decode(lx->s + at, lx->n - at, &len);
-        const bool is_letter =
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-            (c >= 0xC0 && c != 0xFFFD && !td_pystr_is_space(c) && !(c >= 0x2010 && c <= 0x206F) &&
-             !(c >= 0x3000 && c <= 0x3004) && !(c >= 0x3008 && c <= 0x3020));
-        if (!is_letter && (at == lx->at || !(c >= '0' && c <= '9'))) break;
-        at += len;
+        if (!is_letter(c) && c != '_' && (at == lx->at || c < '0' || c > '9')) break;
     }
     return at;
 }
