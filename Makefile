@@ -104,7 +104,7 @@ check-oom: setup-check $(CHECK)/.configured
 
 bench: setup-check $(BENCH)/.configured
 	@$(call build_in,$(BENCH)) --target td-check
-	@$(BENCH)/tests/td-check --bench --slot "$$K"
+	@$(BENCH)/tests/td-check --bench "$$K"
 
 fuzz: setup-check $(FUZZ)/.configured
 	@test -f tests/fuzz/fuzz_$(T).c || { echo "make fuzz T=parser, one of:" \

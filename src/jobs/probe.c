@@ -36,9 +36,9 @@ static void *work(void *arg) {
     return NULL;
 }
 
-/* Amount per second of one try; the calling thread is worker 0.  Starting threads takes some tens of
- * microseconds of a try's many milliseconds, and is simpler than a barrier that must not wait for a
- * thread which could not be started.  0 if one could not. */
+/* Amount per second of one try; the calling thread is worker 0.  Starting threads takes some tens
+ * of microseconds of a try's many milliseconds, and is simpler than a barrier that must not wait
+ * for a thread which could not be started.  0 if one could not. */
 static double try_once(worker *workers, int n_thread) {
     int n_started = 1;
     const double start = td_clock_seconds();

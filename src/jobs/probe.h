@@ -1,4 +1,5 @@
-/* probe.h - what this machine can do at most: the yardsticks of td-check --bench and `tandem bench`.
+/* probe.h - what this machine can do at most: the yardsticks of td-check --bench and `tandem
+ * bench`.
  *
  * Each call starts n_thread threads of its own (unpinned), measures for a fraction of a second at
  * the level of td_kernels_get, and returns the best of several tries; 0 if it cannot (no memory, no

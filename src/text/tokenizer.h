@@ -36,7 +36,7 @@ const char *td_tokenizer_token_bytes(const td_tokenizer *tok, int32_t token, boo
  * "<end_of_turn>" ...). */
 bool td_tokenizer_is_end(const td_tokenizer *tok, int32_t token);
 
-/* Decodes tokens to text, appended to out: their bytes as they are, which need not be UTF-8.  Undoes
+/* Decodes tokens to text, appended to out: their bytes as they are, which need not be UTF-8. Undoes
  * the space prefix of SPM at the start (add_space_prefix). */
 void td_tokenizer_decode(const td_tokenizer *tok, const int32_t *tokens, int n_token,
                          bool with_special, td_strbuf *out);

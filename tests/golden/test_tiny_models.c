@@ -20,7 +20,7 @@
 
 #include "tandem.h"
 #include "engine/engine.h"
-#include "golden/tiny_model.h"
+#include "support/tiny_model.h"
 
 /* Transformers' own float32 is up to 1.5e-5 from float64 on these models. */
 static const float TOLERANCE = 1e-4F;

@@ -196,9 +196,8 @@ float check_random_normal(check *c) {
 }
 
 const char *check_data_name(check_data kind) {
-    static const char *const names[N_CHECK_DATA] = {"normal",   "zero", "huge",
-                                                    "denormal", "bits", "softmax",
-                                                    "ties"};
+    static const char *const names[N_CHECK_DATA] = {"normal", "zero",    "huge", "denormal",
+                                                    "bits",   "softmax", "ties"};
     return names[kind];
 }
 

@@ -73,8 +73,8 @@ void check_clear(check *c);
 
 /* Starts a case.  False: filtered out, or only listed. */
 bool check_begin(check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* A kernel of one level is about to run: false if the level shares its function with the reference or
- * a lower level.  `offset` is the slot's place in td_kernels. */
+/* A kernel of one level is about to run: false if the level shares its function with the reference
+ * or a lower level.  `offset` is the slot's place in td_kernels. */
 bool check_is_variant(const check *c, int i_level, size_t offset);
 /* The function of a level's table at `offset`. */
 typedef void check_any_fn(void);

@@ -1,5 +1,5 @@
-/* check_gemm.c - the matrix products: shapes, weights, activations, and the reference itself against
- * double precision. */
+/* check_gemm.c - the matrix products: shapes, weights, activations, and the reference itself
+ * against double precision. */
 #include "kernel/check_gemm.h"
 
 #include <float.h>
@@ -36,14 +36,27 @@ static const int n_list[] = {1, 2, 15, 16, 17, 31, 33, 48};
 /* Beyond the grid: real models, and k longer than a kernel's chunk of k at each height of tile. */
 static const struct {
     int m, n, k;
-} far_shapes[] = {{1, 576, 1536},  {3, 576, 1536},  {4, 320, 960 / 256 * 256}, {13, 272, 1280},
-                  {1, 17, 12544},  {2, 33, 6400},   {4, 17, 6656},             {5, 17, 4352},
-                  {12, 16, 2304},  {33, 31, 2560},  {7, 17, 3840},             {1, 16, 25600},
-                  {1, 0, 512},     {2, 65, 768}};
+} far_shapes[] = {
+    {1,  576, 1536           },
+    {3,  576, 1536           },
+    {4,  320, 960 / 256 * 256},
+    {13, 272, 1280           },
+    {1,  17,  12544          },
+    {2,  33,  6400           },
+    {4,  17,  6656           },
+    {5,  17,  4352           },
+    {12, 16,  2304           },
+    {33, 31,  2560           },
+    {7,  17,  3840           },
+    {1,  16,  25600          },
+    {1,  0,   512            },
+    {2,  65,  768            }
+};
 
 static int block_of(td_dtype dtype) {
     const int elems = td_dtype_get_info((int)dtype)->block_elems;
-    return elems == 1 ? 64 : elems; /* plain types: "a block" of 64 leaves the chunk of 128 uneven */
+    return elems == 1 ? 64
+                      : elems; /* plain types: "a block" of 64 leaves the chunk of 128 uneven */
 }
 
 /* ---- data ---- */
@@ -114,8 +127,7 @@ static check_data float_kind(gemm_data kind) {
     }
 }
 
-static void fill_plain_weights(check *c, td_dtype dtype, gemm_data kind, uint8_t *rows,
-                               size_t n) {
+static void fill_plain_weights(check *c, td_dtype dtype, gemm_data kind, uint8_t *rows, size_t n) {
     for (size_t i = 0; i < n; i++) {
         float x;
         uint16_t half;
@@ -268,7 +280,8 @@ static void check_against_double(check *c, const gemm_case *t) {
             }
             const double got = (double)g->y[i * g->ldy + o], bound = coefficient * 0x1p-24 * weight;
             if (!(fabs(got - sum) <= bound))
-                check_fail(c, "row %d, output %d: %.9g is %.3g from the sum in double, allowed %.3g",
+                check_fail(c,
+                           "row %d, output %d: %.9g is %.3g from the sum in double, allowed %.3g",
                            i, o, got, fabs(got - sum), bound);
         }
     }
@@ -278,8 +291,8 @@ static void check_against_double(check *c, const gemm_case *t) {
 
 static void run_case(check *c, const check_slot *slot, int m, int n, int k, gemm_data kind) {
     if (!check_begin(c, "%s/m%d-n%d-k%d", data_names[kind], m, n, k)) return;
-    const size_t offset = offsetof(td_kernels, gemm) +
-                          (size_t)slot->id * sizeof(td_gemm_impl) + offsetof(td_gemm_impl, run);
+    const size_t offset = offsetof(td_kernels, gemm) + (size_t)slot->id * sizeof(td_gemm_impl) +
+                          offsetof(td_gemm_impl, run);
     gemm_case t = {.dtype = (td_dtype)slot->id, .act = c->ref.gemm[slot->id].act};
     gemm_case_make(c, &t, m, n, k, (int)kind);
     t.run = c->ref.gemm[slot->id].run;

@@ -1,5 +1,5 @@
-/* check_plant.c - wrong kernels that td-check must reject: the mistakes one makes with these formats
- * and shapes.  Most call the reference on arguments that are slightly off. */
+/* check_plant.c - wrong kernels that td-check must reject: the mistakes one makes with these
+ * formats and shapes.  Most call the reference on arguments that are slightly off. */
 #include "kernel/check_plant.h"
 
 #include <fnmatch.h>
@@ -127,8 +127,7 @@ static void gemm_swapped_high_bits(const td_gemm_args *g) { gemm_changed(g, swap
 static void gemm_reads_on(const td_gemm_args *g) {
     const size_t panels = (size_t)((g->n + TD_PANEL - 1) / TD_PANEL);
     right_gemm()(g);
-    const volatile uint8_t *end =
-        g->w + td_pack_panel_bytes(current_dtype, (size_t)g->k) * panels;
+    const volatile uint8_t *end = g->w + td_pack_panel_bytes(current_dtype, (size_t)g->k) * panels;
     (void)end[1];
 }
 
@@ -259,7 +258,7 @@ static void score_in_order(float *s, const float *q, const void *k, int n_pos, i
         s[j] = sum * scale;
     }
 }
-/* A zero is added to lanes that the head does not have. */
+/* The scale goes into the query, tripled, and a third comes off at the end. */
 static void score_scaled_query(float *s, const float *q, const void *k, int n_pos, int head_dim,
                                float scale) {
     float scaled[256];
@@ -284,29 +283,29 @@ static void plant_attn(td_kernels *t) {
 /* ---- the list ---- */
 
 const check_plant check_plants[] = {
-    {"gemm_*",         "the last, partial panel is missing",           plant_without_tail, false},
-    {"gemm_*",         "writes one output past n",                     plant_past_n, false},
-    {"gemm_*",         "the last of an odd number of rows is missing", plant_twin_rows, false},
-    {"gemm_*",         "adds halves of k at the end",                  plant_other_order, false},
-    {"gemm_q?_k",      "a sub-block takes its neighbour's scale",      plant_shifted_scale, false},
-    {"gemm_q[45]_k",   "two mins change places",                       plant_swapped_mins, false},
-    {"gemm_q8_0",      "a weight of -128 saturates",                   plant_saturated, false},
-    {"gemm_q5_[01]",   "two fifth bits change places",                 plant_swapped_high_bits, false},
-    {"gemm_q4_0",      "reads past the weights",                       plant_reads_on, true},
-    {"quantize_act_*", "rounds half up; sums over the wrong groups",   plant_quantize, false},
-    {"rms_norm",       "one lane instead of 16",                       plant_rms_one_lane, false},
-    {"rms_norm",       "multiplies r * w first",                       plant_rms_other_product, false},
-    {"*glu*",          "another exp; a product and sum not fused",     plant_glu, false},
-    {"swiglu",         "writes y before reading the gate",             plant_swiglu_no_alias, false},
-    {"add",            "the tail is missing",                          plant_add, false},
-    {"scale",          "writes past the end",                          plant_scale, false},
-    {"max",            "loses the sign of zero",                       plant_max_zero, false},
-    {"max",            "takes NaN for a maximum",                      plant_max_nan, false},
-    {"exp_sum",        "adds in order",                                plant_exp_sum, false},
-    {"to_f16",         "truncates",                                    plant_to_f16, false},
-    {"rope",           "fuses a product and a sum",                    plant_rope_fused, false},
-    {"rope",           "ignores the kind of pairs",                    plant_rope_neox, false},
-    {"attn_*",         "adds in order; scales early; not fused; short", plant_attn, false},
+    {"gemm_*",         "the last, partial panel is missing",            plant_without_tail,      false},
+    {"gemm_*",         "writes one output past n",                      plant_past_n,            false},
+    {"gemm_*",         "the last of an odd number of rows is missing",  plant_twin_rows,         false},
+    {"gemm_*",         "adds halves of k at the end",                   plant_other_order,       false},
+    {"gemm_q?_k",      "a sub-block takes its neighbour's scale",       plant_shifted_scale,     false},
+    {"gemm_q[45]_k",   "two mins change places",                        plant_swapped_mins,      false},
+    {"gemm_q8_0",      "a weight of -128 saturates",                    plant_saturated,         false},
+    {"gemm_q5_[01]",   "two fifth bits change places",                  plant_swapped_high_bits, false},
+    {"gemm_q4_0",      "reads past the weights",                        plant_reads_on,          true },
+    {"quantize_act_*", "rounds half up; sums over the wrong groups",    plant_quantize,          false},
+    {"rms_norm",       "one lane instead of 16",                        plant_rms_one_lane,      false},
+    {"rms_norm",       "multiplies r * w first",                        plant_rms_other_product, false},
+    {"*glu*",          "another exp; a product and sum not fused",      plant_glu,               false},
+    {"swiglu",         "writes y before reading the gate",              plant_swiglu_no_alias,   false},
+    {"add",            "the tail is missing",                           plant_add,               false},
+    {"scale",          "writes past the end",                           plant_scale,             false},
+    {"max",            "loses the sign of zero",                        plant_max_zero,          false},
+    {"max",            "takes NaN for a maximum",                       plant_max_nan,           false},
+    {"exp_sum",        "adds in order",                                 plant_exp_sum,           false},
+    {"to_f16",         "truncates",                                     plant_to_f16,            false},
+    {"rope",           "fuses a product and a sum",                     plant_rope_fused,        false},
+    {"rope",           "ignores the kind of pairs",                     plant_rope_neox,         false},
+    {"attn_*",         "adds in order; scales early; not fused; short", plant_attn,              false},
 };
 const int n_check_plants = sizeof check_plants / sizeof check_plants[0];
 

@@ -8,9 +8,8 @@
 #include <stddef.h>
 #include <string.h>
 
-static const int n_list[] = {0,  1,  2,  3,  7,   8,   15,  16,  17,  31,   32,  33,
-                             47, 48, 49, 63, 64,  65,  127, 128, 129, 255,  576, 1000,
-                             2048};
+static const int n_list[] = {0,  1,  2,  3,  7,  8,   15,  16,  17,  31,  32,   33,  47,
+                             48, 49, 63, 64, 65, 127, 128, 129, 255, 576, 1000, 2048};
 #define COUNT(list) ((int)(sizeof(list) / sizeof(list)[0]))
 
 /* Where the output lies. */
@@ -27,10 +26,10 @@ typedef struct vector_call {
     bool flag;
     float result; /* for those that return one */
 
-    size_t offset;        /* of the slot */
-    size_t y_bytes;       /* of the output */
-    check_type type;      /* of the output */
-    const void *initial;  /* the output's bytes before the call; NULL: canaries */
+    size_t offset;       /* of the slot */
+    size_t y_bytes;      /* of the output */
+    check_type type;     /* of the output */
+    const void *initial; /* the output's bytes before the call; NULL: canaries */
     bool has_result;
     overlap over;
 } vector_call;
@@ -179,7 +178,9 @@ void check_max(check *c, const check_slot *slot) {
             const int n = n_list[i];
             const bool negative = kind >= N_CHECK_DATA;
             const check_data data = negative ? DATA_BITS : (check_data)kind;
-            const char *extra = kind == N_CHECK_DATA ? "-below-0" : negative ? "-no-more-than-0" : "";
+            const char *extra = kind == N_CHECK_DATA ? "-below-0"
+                                : negative           ? "-no-more-than-0"
+                                                     : "";
             if (!check_begin(c, "%s%s/n%d", check_data_name(data), extra, n)) continue;
             float *x = random_floats(c, 0, n, data);
             for (int j = 0; j < n && negative; j++) {
@@ -284,7 +285,8 @@ static void call_rope(vector_call *v) { ((td_rope_fn *)v->fn)(v->y, v->w, v->n, 
 
 void check_rope(check *c, const check_slot *slot) {
     (void)slot;
-    static const int n_rot[] = {0, 2, 4, 6, 8, 14, 16, 18, 30, 32, 34, 48, 64, 66, 80, 96, 128, 256};
+    static const int n_rot[] = {0,  2,  4,  6,  8,  14, 16, 18,  30,
+                                32, 34, 48, 64, 66, 80, 96, 128, 256};
     for (int i = 0; i < COUNT(n_rot); i++) {
         for (int kind = 0; kind <= DATA_BITS; kind++) {
             for (int neox = 0; neox < 2; neox++) {
@@ -307,7 +309,8 @@ void check_rope(check *c, const check_slot *slot) {
 
 /* ---- attention ---- */
 
-static const int dim_list[] = {1, 2, 8, 15, 16, 17, 24, 31, 32, 33, 48, 64, 65, 72, 80, 96, 128, 192, 256};
+static const int dim_list[] = {1,  2,  8,  15, 16, 17, 24,  31,  32, 33,
+                               48, 64, 65, 72, 80, 96, 128, 192, 256};
 static const int pos_list[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 33};
 
 /* One head: x is the query or the probabilities, w the cache; the head's size is in `dim`. */
@@ -334,13 +337,15 @@ static const void *random_cache(check *c, const check_slot *slot, int n, check_d
 static void run_attn(check *c, const check_slot *slot, int dim, int n_pos, check_data kind,
                      bool score) {
     if (!check_begin(c, "%s/d%d-p%d", check_data_name(kind), dim, n_pos)) return;
-    attn_call a = {.dim = dim,
-                   .v = {.n = n_pos,
-                         .number = 0.125f,
-                         .call = score ? call_attn_score : call_attn_value,
-                         .y_bytes = (size_t)(score ? n_pos : dim) * sizeof(float),
-                         .offset = score ? offsetof(td_kernels, attn_score)
-                                         : offsetof(td_kernels, attn_value)}};
+    attn_call a = {
+        .dim = dim,
+        .v = {.n = n_pos,
+              .number = 0.125f,
+              .call = score ? call_attn_score : call_attn_value,
+              .y_bytes = (size_t)(score ? n_pos : dim) * sizeof(float),
+              .offset =
+                  score ? offsetof(td_kernels, attn_score) : offsetof(td_kernels, attn_value)}
+    };
     a.v.offset += (size_t)slot->id * sizeof(check_any_fn *);
     a.v.x = random_floats(c, 0, score ? dim : n_pos, kind);
     a.v.w = random_cache(c, slot, dim * n_pos, kind);

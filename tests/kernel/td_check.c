@@ -45,7 +45,8 @@ static int run_plants(uint64_t seed) {
         printf("%s: %s: %s\n", found ? "found" : "MISSED", check_plants[i].slot,
                check_plants[i].fault);
     }
-    printf("%d passed, %d failed, %d skipped\n", n_check_plants - missed - skipped, missed, skipped);
+    printf("%d passed, %d failed, %d skipped\n", n_check_plants - missed - skipped, missed,
+           skipped);
     return missed > 0;
 }
 

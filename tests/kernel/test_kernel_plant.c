@@ -1,4 +1,5 @@
-/* test_kernel_plant.c - td-check finds every wrong kernel planted in it: the proof that it looks. */
+/* test_kernel_plant.c - td-check finds every wrong kernel planted in it: the proof that it looks.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,13 +1,17 @@
+# shellcheck shell=sh disable=SC2154,SC2034  # tmp comes from the script that reads this, status goes there
 # bits.sh - for scripts that compare the bytes of `tandem logits` over CPU levels, numbers of
-# threads and batches: sourced, with $TANDEM the binary and $tmp a folder.  Prints TAP.
+# threads and batches: sourced, with $TANDEM the binary and $tmp a folder.  Prints TAP.  Variables
+# that begin with b_ are this file's own.
 
 n_case=0 n_compared=0 status=0
 
 # The compiled-in levels that this machine has, in rising order.
 cpu_levels() {
-    built_in=$("$TANDEM" --version | sed -n 's/.*(built in: \(.*\))$/\1/p')
-    for level in $built_in; do
-        if TD_CPU=$level "$TANDEM" --version | grep -q "^CPU level: $level "; then echo "$level"; fi
+    b_built_in=$("$TANDEM" --version | sed -n 's/.*(built in: \(.*\))$/\1/p')
+    for b_level in $b_built_in; do
+        if TD_CPU=$b_level "$TANDEM" --version | grep -q "^CPU level: $b_level "; then
+            echo "$b_level"
+        fi
     done
 }
 
@@ -23,36 +27,37 @@ token_ids() {
     }'
 }
 
-# logits LEVEL THREADS BATCH OUT MODEL OPTION...
+# logits LEVEL/THREADS/BATCH OUT MODEL OPTION...
 logits() {
-    level=$1 threads=$2 batch=$3 out=$4
-    shift 4
-    TD_CPU=$level "$TANDEM" logits "$@" -t "$threads" --batch "$batch" -o "$out" 2>"$tmp/err"
+    b_rest=${1#*/} b_out=$2
+    b_level=${1%%/*}
+    shift 2
+    TD_CPU=$b_level "$TANDEM" logits "$@" -t "${b_rest%/*}" --batch "${b_rest#*/}" -o "$b_out" \
+        2>"$tmp/err"
 }
 
 # Compares ways of computing the same logits, given as LEVEL/THREADS/BATCH, with the first of them.
 # compare_ways NAME "WAY WAY ..." MODEL OPTION...
 compare_ways() {
-    name=$1 ways=$2 wrong='' first='' n=0
+    b_name=$1 b_ways=$2 b_wrong='' b_first='' b_n=0
     shift 2
-    for way in $ways; do
-        out=$tmp/other.npy
-        [ -n "$first" ] || out=$tmp/first.npy
-        rest=${way#*/}
-        if ! logits "${way%%/*}" "${rest%/*}" "${rest#*/}" "$out" "$@"; then
-            wrong="$wrong $way(failed: $(cat "$tmp/err"))"
-        elif [ -z "$first" ]; then
-            first=$way
-        elif ! cmp -s "$tmp/first.npy" "$out"; then
-            wrong="$wrong $way"
+    for b_way in $b_ways; do
+        b_file=$tmp/other.npy
+        [ -n "$b_first" ] || b_file=$tmp/first.npy
+        if ! logits "$b_way" "$b_file" "$@"; then
+            b_wrong="$b_wrong $b_way(failed: $(cat "$tmp/err"))"
+        elif [ -z "$b_first" ]; then
+            b_first=$b_way
+        elif ! cmp -s "$tmp/first.npy" "$b_file"; then
+            b_wrong="$b_wrong $b_way"
         fi
-        n=$((n + 1))
+        b_n=$((b_n + 1))
     done
-    n_case=$((n_case + 1)) n_compared=$((n_compared + n))
-    if [ -z "$wrong" ] && [ "$n" -gt 1 ]; then
-        echo "ok $n_case - $name: $n ways, the same bytes"
+    n_case=$((n_case + 1)) n_compared=$((n_compared + b_n))
+    if [ -z "$b_wrong" ] && [ "$b_n" -gt 1 ]; then
+        echo "ok $n_case - $b_name: $b_n ways, the same bytes"
     else
-        echo "not ok $n_case - $name: other bytes than $first with:${wrong:- (nothing compared)}"
+        echo "not ok $n_case - $b_name: other bytes than $b_first with:${b_wrong:- (nothing compared)}"
         status=1
     fi
     rm -f "$tmp/first.npy" "$tmp/other.npy"
@@ -60,9 +65,9 @@ compare_ways() {
 
 # All ways for the levels given: all_ways "LEVEL ..." "THREADS ..." "BATCH ..."
 all_ways() {
-    for level in $1; do
-        for threads in $2; do
-            for batch in $3; do echo "$level/$threads/$batch"; done
+    for b_level in $1; do
+        for b_threads in $2; do
+            for b_batch in $3; do echo "$b_level/$b_threads/$b_batch"; done
         done
     done
 }

@@ -64,6 +64,7 @@ static void write_span(fixture *f, int seq, int from, int to) {
         }
         td_kv_write(&f->step, layer, k, v);
     }
+    f->step.batch = NULL;
 }
 
 /* softmax(scale q k) v of one head in double precision, from value_at. */
@@ -104,6 +105,7 @@ static void check_attention(fixture *f, int seq, int position, double tolerance)
                 assert_true(fabs((double)out[h * HEAD_DIM + d] - want[d]) <= tolerance);
         }
     }
+    f->step.batch = NULL;
 }
 
 /* Scores are sums of 24 products below 1, times 0.5, each key rounded by 2^-11 in f16: |score

@@ -590,7 +590,8 @@ static void test_breaker_over_several_tokens(void **state) {
     }
 }
 
-/* Equal tokens are the worst case of any method that compares pairs, and a long history must fit. */
+/* Equal tokens are the worst case of any method that compares pairs, and a long history must fit.
+ */
 static void test_dry_long_history(void **state) {
     (void)state;
     enum { N = 200000 };

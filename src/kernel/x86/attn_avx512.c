@@ -5,11 +5,11 @@
 #include "kernel/x86/attn_tmpl.h"
 
 void td_attn_score_f32_avx512(float *s, const float *q, const void *k, int n_pos, int head_dim,
-                            float scale) {
+                              float scale) {
     attn_score(s, q, k, n_pos, head_dim, scale, TD_KV_DTYPE_F32);
 }
 void td_attn_score_f16_avx512(float *s, const float *q, const void *k, int n_pos, int head_dim,
-                            float scale) {
+                              float scale) {
     attn_score(s, q, k, n_pos, head_dim, scale, TD_KV_DTYPE_F16);
 }
 void td_attn_value_f32_avx512(float *acc, const float *p, const void *v, int n_pos, int head_dim) {

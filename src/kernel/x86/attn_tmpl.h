@@ -15,20 +15,21 @@ TD_INLINE vf kv_load_part(const void *p, ptrdiff_t i, int n, td_kv_dtype dtype) 
                                     : vf_load_f16_part((const uint16_t *)p + i, n);
 }
 
-/* The 16 lanes of q . k for `count` <= 4 positions from j on, then the tree down to 4 lanes each. */
+/* The 16 lanes of q . k for `count` <= 4 positions from j on, then the tree down to 4 lanes each.
+ */
 TD_INLINE void score_lanes(__m128 *out, const float *q, const void *k, ptrdiff_t j, int count,
                            int head_dim, td_kv_dtype dtype) {
     vf lane[4][N_STRIP];
-    TD_UNROLL for (int p = 0; p < count; p++)
-        TD_UNROLL for (int s = 0; s < N_STRIP; s++) lane[p][s] = vf_zero();
+    TD_UNROLL for (int p = 0; p < count; p++) TD_UNROLL for (int s = 0; s < N_STRIP; s++)
+        lane[p][s] = vf_zero();
     const ptrdiff_t row = j * head_dim;
     int i = 0;
     for (; i + TD_PANEL <= head_dim; i += TD_PANEL) {
         TD_UNROLL for (int s = 0; s < N_STRIP; s++) {
             const int at = i + s * V_LANES;
             const vf qv = vf_load(q + at);
-            TD_UNROLL for (int p = 0; p < count; p++)
-                lane[p][s] = vf_fma(qv, kv_load(k, row + p * head_dim + at, dtype), lane[p][s]);
+            TD_UNROLL for (int p = 0; p < count; p++) lane[p][s] =
+                vf_fma(qv, kv_load(k, row + p * head_dim + at, dtype), lane[p][s]);
         }
     }
     if (i < head_dim) {
@@ -67,8 +68,8 @@ TD_INLINE void value_span(float *acc, const float *p, const void *v, int n_pos, 
     for (int j = 0; j < n_pos; j++) {
         const vf pj = vf_set1(p[j]);
         const ptrdiff_t at = (ptrdiff_t)j * head_dim + from;
-        TD_UNROLL for (int i = 0; i < n_vec; i++)
-            sum[i] = vf_fma(pj, kv_load(v, at + i * V_LANES, dtype), sum[i]);
+        TD_UNROLL for (int i = 0; i < n_vec; i++) sum[i] =
+            vf_fma(pj, kv_load(v, at + i * V_LANES, dtype), sum[i]);
     }
     TD_UNROLL for (int i = 0; i < n_vec; i++) vf_store(acc + from + i * V_LANES, sum[i]);
 }

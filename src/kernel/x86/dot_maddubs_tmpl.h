@@ -1,8 +1,8 @@
 /* dot_maddubs_tmpl.h - the dot steps of the integer products without VNNI.
  *
  * vpmaddubsw adds two u8 * s8 products into a saturating int16, so what is added before going to 32
- * bits is bounded here: |a| <= 127, hence 2 * n * max_w * 127 <= 32767 for n words.  That is 8 words
- * of 4-bit weights (30480), 4 of 5-bit ones (31496), 2 of 6-bit ones (32004). */
+ * bits is bounded here: |a| <= 127, hence 2 * n * max_w * 127 <= 32767 for n words.  That is 8
+ * words of 4-bit weights (30480), 4 of 5-bit ones (31496), 2 of 6-bit ones (32004). */
 TD_INLINE int words_per_sum(int max_w) { return max_w <= 15 ? 8 : max_w <= 31 ? 4 : 2; }
 
 enum { S8_OFFSET = 0 };
@@ -23,19 +23,20 @@ TD_INLINE vi dot_step(vi sum, vi u, vi a) {
 /* The int16 partial sums of n words. */
 TD_INLINE vi dot_i16(const vi *u, const int8_t *a, int n) {
     vi sum = vi_maddubs(u[0], bcast4(a));
-    TD_UNROLL for (int i = 1; i < n; i++)
-        sum = vi_add16(sum, vi_maddubs(u[i], bcast4(a + 4 * i)));
+    TD_UNROLL for (int i = 1; i < n; i++) sum = vi_add16(sum, vi_maddubs(u[i], bcast4(a + 4 * i)));
     return sum;
 }
 
 /* sum + scale * (dot of 4 * n_word unsigned weights with as many activations), per lane; `scale`
  * comes from dot_scale.  The widening multiply takes the scale in passing. */
-TD_INLINE vi dot_scale(vi scale) { return vi_or(vi_and(scale, vi_set1_32(0xffff)), vi_sll(scale, 16)); }
+TD_INLINE vi dot_scale(vi scale) {
+    return vi_or(vi_and(scale, vi_set1_32(0xffff)), vi_sll(scale, 16));
+}
 
 TD_INLINE vi dot_scaled(vi sum, const vi *u, const int8_t *a, int n_word, int max_w, vi scale) {
     const int most = words_per_sum(max_w), step = n_word < most ? n_word : most;
-    TD_UNROLL for (int i = 0; i < n_word; i += step)
-        sum = vi_add(sum, vi_madd16(dot_i16(u + i, a + 4 * i, step), scale));
+    TD_UNROLL for (int i = 0; i < n_word; i += step) sum =
+        vi_add(sum, vi_madd16(dot_i16(u + i, a + 4 * i, step), scale));
     return sum;
 }
 

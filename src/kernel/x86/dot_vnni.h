@@ -40,8 +40,7 @@ TD_INLINE vi dot_scale(vi scale) { return scale; }
 TD_INLINE vi dot_scaled(vi sum, const vi *u, const int8_t *a, int n_word, int max_w, vi scale) {
     (void)max_w;
     vi dot = vi_zero();
-    TD_UNROLL for (int i = 0; i < n_word; i++)
-        dot = dot_step(dot, u[i], bcast4(a + 4 * i));
+    TD_UNROLL for (int i = 0; i < n_word; i++) dot = dot_step(dot, u[i], bcast4(a + 4 * i));
     return vi_add(sum, vi_mul(dot, scale));
 }
 

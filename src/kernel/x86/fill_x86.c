@@ -67,14 +67,22 @@ static void fill_avx512(td_kernels *t) {
 }
 
 static void fill_avx512vnni(td_kernels *t) {
-    t->gemm[TD_DTYPE_Q4_0] = (td_gemm_impl){"gemm_q4_0_avx512vnni", TD_ACT_Q8_32, td_gemm_q4_0_avx512vnni};
-    t->gemm[TD_DTYPE_Q4_1] = (td_gemm_impl){"gemm_q4_1_avx512vnni", TD_ACT_Q8_32, td_gemm_q4_1_avx512vnni};
-    t->gemm[TD_DTYPE_Q5_0] = (td_gemm_impl){"gemm_q5_0_avx512vnni", TD_ACT_Q8_32, td_gemm_q5_0_avx512vnni};
-    t->gemm[TD_DTYPE_Q5_1] = (td_gemm_impl){"gemm_q5_1_avx512vnni", TD_ACT_Q8_32, td_gemm_q5_1_avx512vnni};
-    t->gemm[TD_DTYPE_Q8_0] = (td_gemm_impl){"gemm_q8_0_avx512vnni", TD_ACT_Q8_32, td_gemm_q8_0_avx512vnni};
-    t->gemm[TD_DTYPE_Q4_K] = (td_gemm_impl){"gemm_q4_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q4_k_avx512vnni};
-    t->gemm[TD_DTYPE_Q5_K] = (td_gemm_impl){"gemm_q5_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q5_k_avx512vnni};
-    t->gemm[TD_DTYPE_Q6_K] = (td_gemm_impl){"gemm_q6_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q6_k_avx512vnni};
+    t->gemm[TD_DTYPE_Q4_0] =
+        (td_gemm_impl){"gemm_q4_0_avx512vnni", TD_ACT_Q8_32, td_gemm_q4_0_avx512vnni};
+    t->gemm[TD_DTYPE_Q4_1] =
+        (td_gemm_impl){"gemm_q4_1_avx512vnni", TD_ACT_Q8_32, td_gemm_q4_1_avx512vnni};
+    t->gemm[TD_DTYPE_Q5_0] =
+        (td_gemm_impl){"gemm_q5_0_avx512vnni", TD_ACT_Q8_32, td_gemm_q5_0_avx512vnni};
+    t->gemm[TD_DTYPE_Q5_1] =
+        (td_gemm_impl){"gemm_q5_1_avx512vnni", TD_ACT_Q8_32, td_gemm_q5_1_avx512vnni};
+    t->gemm[TD_DTYPE_Q8_0] =
+        (td_gemm_impl){"gemm_q8_0_avx512vnni", TD_ACT_Q8_32, td_gemm_q8_0_avx512vnni};
+    t->gemm[TD_DTYPE_Q4_K] =
+        (td_gemm_impl){"gemm_q4_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q4_k_avx512vnni};
+    t->gemm[TD_DTYPE_Q5_K] =
+        (td_gemm_impl){"gemm_q5_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q5_k_avx512vnni};
+    t->gemm[TD_DTYPE_Q6_K] =
+        (td_gemm_impl){"gemm_q6_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q6_k_avx512vnni};
     t->probe_int8 = td_probe_int8_avx512vnni;
 }
 

@@ -1,9 +1,9 @@
-/* gemm_b32_tmpl.h - integer products on weights in blocks of 32 with f16 scales: Q4_0 Q4_1 Q5_0 Q5_1
- * Q8_0.
+/* gemm_b32_tmpl.h - integer products on weights in blocks of 32 with f16 scales: Q4_0 Q4_1 Q5_0
+ * Q5_1 Q8_0.
  *
  * Weights are unpacked once per tile and block into 8 registers of unsigned bytes, four along k per
- * lane.  Where the format subtracts an offset (8, 16, or 128 for Q8_0 under VNNI), the sum starts at
- * -offset * sum(a) instead: the same integer.
+ * lane.  Where the format subtracts an offset (8, 16, or 128 for Q8_0 under VNNI), the sum starts
+ * at -offset * sum(a) instead: the same integer.
  *
  * A block of the buffer: int8 q[tile_m][32], float d[tile_m], and a third word per row: the int32
  * start, or, for types with an offset field m, float(sum(a)). */
@@ -59,8 +59,9 @@ TD_INLINE void b32_pack(const tile_args *t, int tile_m, uint8_t *buffer, b32_typ
 /* ---- weights ---- */
 
 /* The fifth bits of word i of the weights, as 0x10 in each byte.  Bit e of the field belongs to
- * element e, so word i has nibble i: its byte goes to all four bytes, each keeps its own bit, in the
- * high half of the byte (for even i the field comes shifted by 4), and what is not 0 becomes 0x10. */
+ * element e, so word i has nibble i: its byte goes to all four bytes, each keeps its own bit, in
+ * the high half of the byte (for even i the field comes shifted by 4), and what is not 0 becomes
+ * 0x10. */
 TD_INLINE vi b32_high_bits(vi field, int i) {
     const vi byte = vi_repeat_byte(i % 2 ? field : vi_sll(field, 4), i / 2);
     return vi_min8(vi_and(byte, vi_set1_32((int)0x80402010)), vi_set1_8(0x10));
@@ -116,7 +117,7 @@ TD_INLINE void b32_tile(const tile_args *t, int tile_m, const uint8_t *act, b32_
     tile_load(t, tile_m, acc);
     const uint8_t *w = t->w;
     for (int b = 0; b < t->n_block; b++) {
-        if (tile_m <= 2) prefetch_weights(w, weight_bytes);
+        if (t->row == 0) prefetch_weights(w, weight_bytes);
         /* Not unrolled: gcc would keep the activations of one strip for the next, and spill. */
         for (int s = 0; s < N_STRIP; s++) b32_block(acc[s], w, act, tile_m, s, type);
         w += weight_bytes;

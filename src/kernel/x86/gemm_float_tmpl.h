@@ -1,14 +1,16 @@
-/* gemm_float_tmpl.h - products on F32, F16 and BF16 weights: fma in k order over chunks of 128, each
- * chunk's sum then added to y.
+/* gemm_float_tmpl.h - products on F32, F16 and BF16 weights: fma in k order over chunks of 128,
+ * each chunk's sum then added to y.
  *
  * A register tile is `rows` rows by `n_panel` panels, about 12 independent fma chains, since one
- * chain can start an fma only every fourth cycle.  Where there are many rows, k advances one chunk at
- * a time, so that the weights of a group of panels (32 KB in F32) stay close while all rows pass. */
+ * chain can start an fma only every fourth cycle.  Where there are many rows, k advances one chunk
+ * at a time, so that the weights of a group of panels (32 KB in F32) stay close while all rows
+ * pass. */
 
 enum {
     FLOAT_CHUNK = 128,
-    FLOAT_GROUP = 4, /* panels */
-    FLOAT_ROWS = 6   /* rows of the tallest tile */
+    FLOAT_GROUP = 4,   /* panels */
+    FLOAT_ROWS = 6,    /* rows of the tallest tile */
+    FLOAT_AHEAD = 4096 /* bytes of prefetch in each panel */
 };
 
 typedef struct float_tile {
@@ -54,13 +56,16 @@ TD_INLINE void float_run_tile(const float_tile *t, int rows, int n_panel, td_dty
         TD_UNROLL for (int i = 0; i < rows; i++)
             TD_UNROLL for (int v = 0; v < n_panel * N_STRIP; v++) sum[i][v] = vf_zero();
         for (; k < end; k++, w += row_bytes) {
+            if (rows > 1 && t->row == 0) /* brings the weights in; alone, row 0 is a plain stream */
+                TD_UNROLL for (int p = 0; p < n_panel; p++) _mm_prefetch(
+                    (const char *)w + (size_t)p * panel_bytes + FLOAT_AHEAD, _MM_HINT_T0);
             vf u[FLOAT_GROUP * N_STRIP];
-            TD_UNROLL for (int v = 0; v < n_panel * N_STRIP; v++)
-                u[v] = float_weights(w + (size_t)(v / N_STRIP) * panel_bytes, v % N_STRIP, dtype);
+            TD_UNROLL for (int v = 0; v < n_panel * N_STRIP; v++) u[v] =
+                float_weights(w + (size_t)(v / N_STRIP) * panel_bytes, v % N_STRIP, dtype);
             TD_UNROLL for (int i = 0; i < rows; i++) {
                 const vf xi = vf_set1(x[i * g->a.ldx + k]);
-                TD_UNROLL for (int v = 0; v < n_panel * N_STRIP; v++)
-                    sum[i][v] = vf_fma(u[v], xi, sum[i][v]);
+                TD_UNROLL for (int v = 0; v < n_panel * N_STRIP; v++) sum[i][v] =
+                    vf_fma(u[v], xi, sum[i][v]);
             }
         }
         float_add_to_y(t, sum, rows, n_panel, first);

@@ -17,8 +17,8 @@ enum {
     TILE_BUFFER_BYTES = 15 * 1024 /* with the rest of a frame below 16 KiB */
 };
 
-/* One register tile: `rows` <= tile_m rows (the others are padding) from `row`, `n_block` blocks from
- * `block`. */
+/* One register tile: `rows` <= tile_m rows (the others are padding) from `row`, `n_block` blocks
+ * from `block`. */
 typedef struct tile_args {
     const td_gemm_args *g;
     int row, rows;      /* of y and the activations */

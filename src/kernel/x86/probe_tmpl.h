@@ -1,8 +1,9 @@
-/* probe_tmpl.h - the loops that measure the machine: sequential reads and chains of multiply-adds. */
+/* probe_tmpl.h - the loops that measure the machine: sequential reads and chains of multiply-adds.
+ */
 
 enum {
     N_CHAIN = 12,      /* more than latency times instructions per cycle */
-    READ_AHEAD = 1024, /* bytes */
+    READ_AHEAD = 8192, /* bytes, as in gemm_acc_tmpl.h */
     LINE = 64
 };
 
@@ -10,16 +11,15 @@ enum {
 TD_INLINE void keep_vi(vi *x) { __asm__ volatile("" : "+v"(*x)); }
 TD_INLINE void keep_vf(vf *x) { __asm__ volatile("" : "+v"(*x)); }
 
-/* Non-temporal prefetches: measured best of the hints for data used once. */
 TD_INLINE uint64_t probe_read(const void *p, size_t bytes) {
     const uint8_t *at = p;
     vi sum[4] = {vi_zero(), vi_zero(), vi_zero(), vi_zero()};
     size_t i = 0;
     for (; i + 4 * sizeof(vi) <= bytes; i += 4 * sizeof(vi)) {
         TD_UNROLL for (size_t j = 0; j < 4 * sizeof(vi); j += LINE)
-            _mm_prefetch((const char *)at + i + READ_AHEAD + j, _MM_HINT_NTA);
-        TD_UNROLL for (size_t j = 0; j < 4; j++)
-            sum[j] = vi_xor(sum[j], vi_load(at + i + j * sizeof(vi)));
+            _mm_prefetch((const char *)at + i + READ_AHEAD + j, _MM_HINT_T0);
+        TD_UNROLL for (size_t j = 0; j < 4; j++) sum[j] =
+            vi_xor(sum[j], vi_load(at + i + j * sizeof(vi)));
     }
     uint64_t words[sizeof(vi) / 8], mix = 0;
     const vi all = vi_xor(vi_xor(sum[0], sum[1]), vi_xor(sum[2], sum[3]));

@@ -17,8 +17,9 @@
 
 #define TD_INLINE static inline __attribute__((always_inline))
 
-/* Before a loop with a literal bound: arrays indexed by it stay in registers.  Not under sanitizers:
- * checks in every copy of a body take minutes to compile, and a loop is checked as well. */
+/* Before a loop with a literal bound: arrays indexed by it stay in registers.  Not under
+ * sanitizers: checks in every copy of a body take minutes to compile, and a loop is checked as
+ * well. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define TD_UNROLL
 #elif defined(__clang__)
@@ -33,9 +34,10 @@
 #endif
 
 /* TD_UNROLL_ROWS, in vec_<isa>.h: the same for the rows of a tile of the integer products.  With 16
- * registers a loop over the rows is better than what compilers make of all of them at once, for they
- * keep broadcast activations and spill; with 32 the straight code wins (Q4_0, m = 512, per cent of
- * peak: AVX2 gcc 96 looped, 68 unrolled; clang 107, 89; AVX-512 VNNI gcc 57, 64; clang 58, 67). */
+ * registers a loop over the rows is better than what compilers make of all of them at once, for
+ * they keep broadcast activations and spill; with 32 the straight code wins (Q4_0, m = 512, per
+ * cent of peak: AVX2 gcc 96 looped, 68 unrolled; clang 107, 89; AVX-512 VNNI gcc 57, 64; clang 58,
+ * 67). */
 
 /* The last two steps of the fixed tree (kernels.h, "lanes") for four sums at once: lane 2 is added
  * to 0 and 3 to 1, then 1 to 0; element i of the result is the sum of the lanes of x[i]. */
@@ -56,7 +58,8 @@ TD_INLINE float sum4(__m128 x) {
 TD_INLINE int sum16_i8(const int8_t *q) {
     /* vpsadbw adds unsigned bytes: bias by 128 and take it off again. */
     const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)q);
-    const __m128i sad = _mm_sad_epu8(_mm_xor_si128(bytes, _mm_set1_epi8(-128)), _mm_setzero_si128());
+    const __m128i sad =
+        _mm_sad_epu8(_mm_xor_si128(bytes, _mm_set1_epi8(-128)), _mm_setzero_si128());
     return _mm_cvtsi128_si32(sad) + _mm_extract_epi16(sad, 4) - 16 * 128;
 }
 

@@ -25,12 +25,8 @@ TD_INLINE vf vf_set1(float x) { return _mm512_set1_ps(x); }
 TD_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
 TD_INLINE void vf_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
 /* The first n lanes, 0 <= n <= V_LANES; the others read as 0 and are not written. */
-TD_INLINE vf vf_load_part(const float *p, int n) {
-    return _mm512_maskz_loadu_ps(part_mask(n), p);
-}
-TD_INLINE void vf_store_part(float *p, vf x, int n) {
-    _mm512_mask_storeu_ps(p, part_mask(n), x);
-}
+TD_INLINE vf vf_load_part(const float *p, int n) { return _mm512_maskz_loadu_ps(part_mask(n), p); }
+TD_INLINE void vf_store_part(float *p, vf x, int n) { _mm512_mask_storeu_ps(p, part_mask(n), x); }
 /* Lanes below n of `x`, the others of `old`. */
 TD_INLINE vf vf_keep(vf x, vf old, int n) { return _mm512_mask_mov_ps(old, part_mask(n), x); }
 
@@ -71,7 +67,8 @@ TD_INLINE float vf_max_lane(vf x) { return _mm512_reduce_max_ps(x); }
 
 /* The fixed tree over 16 lanes (kernels.h). */
 TD_INLINE __m128 sum_to_4(const vf x[N_STRIP]) {
-    const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(x[0]), _mm512_extractf32x8_ps(x[0], 1));
+    const __m256 half =
+        _mm256_add_ps(_mm512_castps512_ps256(x[0]), _mm512_extractf32x8_ps(x[0], 1));
     return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
 }
 
@@ -107,8 +104,8 @@ TD_INLINE vi vi_sign8(vi a, vi sign) {
 /* Byte `byte` of each lane, four times. */
 TD_INLINE vi vi_repeat_byte(vi a, int byte) {
     const __m128i in_lane = _mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c);
-    return _mm512_shuffle_epi8(
-        a, _mm512_add_epi8(_mm512_broadcast_i32x4(in_lane), vi_set1_8(byte)));
+    return _mm512_shuffle_epi8(a,
+                               _mm512_add_epi8(_mm512_broadcast_i32x4(in_lane), vi_set1_8(byte)));
 }
 
 TD_INLINE vf vf_from_i32(vi a) { return _mm512_cvtepi32_ps(a); }

@@ -16,9 +16,7 @@ void td_quantize_act_q8_256_avx2(const float *x, int k, int8_t *q, float *d, int
 void td_rms_norm_avx2(float *y, const float *x, const float *w, int n, float eps) {
     rms_norm(y, x, w, n, eps);
 }
-void td_swiglu_avx2(float *y, const float *gate, const float *up, int n) {
-    swiglu(y, gate, up, n);
-}
+void td_swiglu_avx2(float *y, const float *gate, const float *up, int n) { swiglu(y, gate, up, n); }
 void td_geglu_tanh_avx2(float *y, const float *gate, const float *up, int n) {
     geglu_tanh(y, gate, up, n);
 }

@@ -9,7 +9,8 @@
 /* ---- avx2 ---- */
 
 td_gemm_fn td_gemm_f32_avx2, td_gemm_f16_avx2, td_gemm_bf16_avx2;
-td_gemm_fn td_gemm_q4_0_avx2, td_gemm_q4_1_avx2, td_gemm_q5_0_avx2, td_gemm_q5_1_avx2, td_gemm_q8_0_avx2;
+td_gemm_fn td_gemm_q4_0_avx2, td_gemm_q4_1_avx2, td_gemm_q5_0_avx2, td_gemm_q5_1_avx2,
+    td_gemm_q8_0_avx2;
 td_gemm_fn td_gemm_q4_k_avx2, td_gemm_q5_k_avx2, td_gemm_q6_k_avx2;
 td_quantize_act_fn td_quantize_act_q8_32_avx2, td_quantize_act_q8_256_avx2;
 td_rms_norm_fn td_rms_norm_avx2;
@@ -28,7 +29,8 @@ td_probe_peak_fn td_probe_int8_avx2, td_probe_f32_avx2;
 /* ---- avx512 ---- */
 
 td_gemm_fn td_gemm_f32_avx512, td_gemm_f16_avx512, td_gemm_bf16_avx512;
-td_gemm_fn td_gemm_q4_0_avx512, td_gemm_q4_1_avx512, td_gemm_q5_0_avx512, td_gemm_q5_1_avx512, td_gemm_q8_0_avx512;
+td_gemm_fn td_gemm_q4_0_avx512, td_gemm_q4_1_avx512, td_gemm_q5_0_avx512, td_gemm_q5_1_avx512,
+    td_gemm_q8_0_avx512;
 td_gemm_fn td_gemm_q4_k_avx512, td_gemm_q5_k_avx512, td_gemm_q6_k_avx512;
 td_quantize_act_fn td_quantize_act_q8_32_avx512, td_quantize_act_q8_256_avx512;
 td_rms_norm_fn td_rms_norm_avx512;
@@ -46,7 +48,8 @@ td_probe_peak_fn td_probe_int8_avx512, td_probe_f32_avx512;
 
 /* ---- avx512vnni ---- */
 
-td_gemm_fn td_gemm_q4_0_avx512vnni, td_gemm_q4_1_avx512vnni, td_gemm_q5_0_avx512vnni, td_gemm_q5_1_avx512vnni, td_gemm_q8_0_avx512vnni;
+td_gemm_fn td_gemm_q4_0_avx512vnni, td_gemm_q4_1_avx512vnni, td_gemm_q5_0_avx512vnni,
+    td_gemm_q5_1_avx512vnni, td_gemm_q8_0_avx512vnni;
 td_gemm_fn td_gemm_q4_k_avx512vnni, td_gemm_q5_k_avx512vnni, td_gemm_q6_k_avx512vnni;
 td_probe_peak_fn td_probe_int8_avx512vnni;
 

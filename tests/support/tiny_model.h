@@ -4,8 +4,8 @@
  * computes in float32.  The weights are a pure function of (seed, tensor name, element index),
  * computed here and in make_tiny.py to the same bits; tiny_model_write() lays them out as
  * llama.cpp's converter does.  For tests: what goes wrong ends the program with a message. */
-#ifndef TD_GOLDEN_TINY_MODEL_H
-#define TD_GOLDEN_TINY_MODEL_H
+#ifndef TD_SUPPORT_TINY_MODEL_H
+#define TD_SUPPORT_TINY_MODEL_H
 
 #include <stdbool.h>
 #include <stdint.h>

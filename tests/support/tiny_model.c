@@ -1,5 +1,5 @@
 /* tiny_model.c - fixtures read; weights by a counter-based hash. */
-#include "golden/tiny_model.h"
+#include "support/tiny_model.h"
 
 #include <math.h>
 #include <stdio.h>
