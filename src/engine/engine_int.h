@@ -66,7 +66,7 @@ struct td_engine {
     float *logits;       /* [n_out_max][n_vocab], in scratch */
     int *out_rows;       /* [n_out_max], in scratch */
     td_sequence **slots; /* [n_seq]; NULL: free */
-    int next_slot;       /* where the next step begins to look, so that prefills take turns */
+    int next_slot;       /* where the next step begins to look: they take turns */
     atomic_int cancel;   /* set by td_engine_cancel, cleared by the step that obeyed */
     td_dump dump;
     size_t longest_token; /* bytes of the longest token text */

@@ -1,7 +1,7 @@
 /* schedule.c - which tokens of which sequences go into the next forward pass.
  *
- * Sequences that need one token come first, one row each; what room is left goes to prompts, in
- * turns. */
+ * Sequences that need one token come first, one row each; what room is left goes to prompts.  Each
+ * step begins with another sequence, so that none waits for ever when the batch is small. */
 #include "base/clock.h"
 #include "engine/engine_int.h"
 
@@ -23,15 +23,17 @@ static int queued(const td_sequence *s) { return s && s->armed ? s->n_token - s-
 /* Fills the batch arrays; returns the number of tokens. */
 static int fill_batch(td_engine *e, bool *is_prefill) {
     int n = 0;
-    for (int i = 0; i < e->n_seq && n < e->n_batch; i++)
-        if (queued(e->slots[i]) == 1) n = add_tokens(e, e->slots[i], n, 1);
-    *is_prefill = false;
     const int first = e->next_slot;
+    e->next_slot = (first + 1) % e->n_seq;
     for (int i = 0; i < e->n_seq && n < e->n_batch; i++) {
-        const int slot = (first + i) % e->n_seq;
-        if (queued(e->slots[slot]) <= 1) continue;
-        n = add_tokens(e, e->slots[slot], n, e->n_batch - n);
-        e->next_slot = (slot + 1) % e->n_seq;
+        td_sequence *s = e->slots[(first + i) % e->n_seq];
+        if (queued(s) == 1) n = add_tokens(e, s, n, 1);
+    }
+    *is_prefill = false;
+    for (int i = 0; i < e->n_seq && n < e->n_batch; i++) {
+        td_sequence *s = e->slots[(first + i) % e->n_seq];
+        if (queued(s) <= 1) continue;
+        n = add_tokens(e, s, n, e->n_batch - n);
         *is_prefill = true;
     }
     return n;

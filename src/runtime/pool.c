@@ -18,8 +18,12 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "runtime/topology.h"
 
-enum { N_SPIN = 20000 /* pauses before sleeping: about half a millisecond */ };
+enum {
+    N_SPIN = 20000,    /* pauses before sleeping: about half a millisecond */
+    N_SPIN_CROWDED = 1 /* with more threads than CPUs, whoever spins keeps another from working */
+};
 
 typedef struct worker {
     td_pool *pool; /* borrowed */
@@ -35,6 +39,7 @@ struct td_pool {
     int n_item, grain;
     bool quit;
     int n_thread;
+    int n_spin;                                       /* N_SPIN or N_SPIN_CROWDED */
     int n_started;                                    /* workers with a running thread */
     worker *workers;                                  /* owned; [n_thread - 1] */
     _Atomic uint32_t epoch TD_ALIGNED(TD_CACHE_LINE); /* pairs with the job's fields */
@@ -64,7 +69,7 @@ static void take_pieces(td_pool *pool, int i_thread) {
  * last time (inside the futex call); the caller raises epoch before it looks for sleepers: both
  * sequentially consistent, so one of them sees the other. */
 static uint32_t wait_epoch(td_pool *pool, uint32_t seen) {
-    for (int i = 0; i < N_SPIN; i++) {
+    for (int i = 0; i < pool->n_spin; i++) {
         const uint32_t now = atomic_load_explicit(&pool->epoch, memory_order_acquire);
         if (now != seen) return now;
         cpu_relax();
@@ -101,7 +106,8 @@ td_status td_pool_create(td_pool **out, int n_thread, td_err *err) {
         return td_fail(err, TD_ERR_ARGUMENT, "%d threads, wanted 1 to 4096", n_thread);
     td_pool *pool = td_malloc_aligned(sizeof *pool);
     if (!pool) return td_fail_nomem(err, "the thread pool", sizeof *pool);
-    *pool = (td_pool){.n_thread = n_thread};
+    const bool crowded = n_thread > td_topology_n_cpu();
+    *pool = (td_pool){.n_thread = n_thread, .n_spin = crowded ? N_SPIN_CROWDED : N_SPIN};
     pool->workers = td_calloc((size_t)n_thread, sizeof *pool->workers);
     if (!pool->workers) {
         td_pool_free(pool);
@@ -147,9 +153,9 @@ void td_pool_run(td_pool *pool, int n_item, int grain, td_pool_fn *fn, void *con
     atomic_store_explicit(&pool->n_busy, pool->n_started, memory_order_relaxed);
     raise_epoch(pool);
     take_pieces(pool, 0);
-    /* With more threads than CPUs a worker may not be running: let it. */
+    /* A worker that is not running needs this CPU. */
     for (int i = 1; atomic_load_explicit(&pool->n_busy, memory_order_acquire) > 0; i++) {
-        if (i % 1024 == 0) sched_yield();
+        if (i % pool->n_spin == 0) sched_yield();
         cpu_relax();
     }
 }
