@@ -19,8 +19,9 @@ export K P S T
 ifeq ($(origin CC),default)
   CC :=
 endif
-GCC    := $(or $(CC),$(shell command -v gcc),clang)
-CLANG  := $(or $(CC),$(shell command -v clang),gcc)
+# Looked up when used: set-up may have installed it in the meantime.
+GCC     = $(or $(CC),$(shell command -v gcc),clang)
+CLANG   = $(or $(CC),$(shell command -v clang),gcc)
 SUFFIX := $(if $(CC),-$(notdir $(firstword $(CC))))
 comma  := ,
 BUILD  := build$(SUFFIX)
