@@ -90,24 +90,27 @@ void td_options_help(const td_option_spec *spec, td_strbuf *out) {
     td_strbuf_adds(out, "\n  -h, --help              print this\n");
 }
 
-/* Edits (insert, delete, replace a byte) from a to b, of at most MAX_WORD bytes each. */
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Edits (insert, delete, replace a byte, swap two neighbours) from a to b, of at most MAX_WORD
+ * bytes each.  cost[i][j] is that of a[0..i) to b[0..j); rows are used in turns. */
 static size_t edit_distance(const char *a, const char *b) {
     const size_t n_a = strlen(a), n_b = strlen(b);
     if (n_a > MAX_WORD || n_b > MAX_WORD) return MAX_WORD;
-    size_t row[MAX_WORD + 1];
-    for (size_t j = 0; j <= n_b; j++) row[j] = j;
+    size_t cost[3][MAX_WORD + 1];
+    for (size_t j = 0; j <= n_b; j++) cost[0][j] = j;
     for (size_t i = 1; i <= n_a; i++) {
-        size_t diagonal = row[0]; /* the entry above and to the left */
+        size_t *row = cost[i % 3];
+        const size_t *above = cost[(i - 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= n_b; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
+            row[j] = above[j - 1] + (a[i - 1] != b[j - 1]);
+            row[j] = smaller(row[j], smaller(above[j], row[j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = smaller(row[j], cost[(i - 2) % 3][j - 2] + 1);
         }
     }
-    return row[n_b];
+    return cost[n_a % 3][n_b];
 }
 
 const char *td_option_nearest(const char *word, const char *const *words, int n) {

@@ -37,6 +37,13 @@ static td_status open_model(td_model *m, td_err *err) {
     return m->arch->build_modules(m, err);
 }
 
+/* Puts the file's name in front of a message, unless format/ has done so. */
+static td_status name_file(const td_checkpoint *ckpt, td_status status, td_err *err) {
+    const char *path = td_checkpoint_path(ckpt);
+    if (err && strncmp(err->msg, path, strlen(path)) == 0) return status;
+    return td_fail_in(err, status, "%s", path);
+}
+
 td_status td_model_open(td_model **out, const td_checkpoint *ckpt, td_err *err) {
     *out = NULL;
     td_model *m = td_calloc(1, sizeof *m);
@@ -46,7 +53,7 @@ td_status td_model_open(td_model **out, const td_checkpoint *ckpt, td_err *err) 
     const td_status status = open_model(m, err);
     if (status != TD_OK) {
         td_model_close(m);
-        return td_fail_in(err, status, "%s", td_checkpoint_path(ckpt));
+        return name_file(ckpt, status, err);
     }
     *out = m;
     return TD_OK;

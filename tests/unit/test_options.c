@@ -340,6 +340,7 @@ static void test_nearest(void **state) {
         const char *word, *wanted;
     } cases[] = {
         {"--tenp",       "--temp"   },
+        {"--tmep",       "--temp"   },
         {"--topk",       "--top-k"  },
         {"--thread",     "--threads"},
         {"--thr",        "--threads"},
