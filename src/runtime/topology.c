@@ -17,34 +17,94 @@ static int read_line(const char *path, char *line, int n) {
     return ok;
 }
 
-/* A cgroup file that holds one number; "max", absent or v1's "no limit" give `none`. */
-static double read_number(const char *path, double none) {
-    char line[128];
-    if (!read_line(path, line, sizeof line) || strncmp(line, "max", 3) == 0) return none;
-    const double v = strtod(line, NULL);
-    return v > 0 && v < 1e18 ? v : none;
+/* ---- cgroups ---- */
+
+/* Does a line of /proc/self/cgroup, "4:cpu,cpuacct:/path", name this controller?  Version 2 has the
+ * one line "0::/path", and `controller` is "".  Returns the path, else NULL. */
+static const char *group_of_line(const char *line, const char *controller) {
+    const char *names = strchr(line, ':');
+    const char *path = names ? strchr(names + 1, ':') : NULL;
+    const size_t n = strlen(controller);
+    if (!path) return NULL;
+    for (const char *at = names + 1; at <= path; at += strcspn(at, ",:") + 1)
+        if (strcspn(at, ",:") == n && strncmp(at, controller, n) == 0) return path + 1;
+    return NULL;
 }
 
-/* Quota divided by period, in CPUs; 0: no limit.  Inside a container the own group is the root of
- * the mount. */
-static double cgroup_cpus(void) {
-    char line[128];
-    double quota = 0, period = 0;
-    if (read_line("/sys/fs/cgroup/cpu.max", line, sizeof line)) {
-        if (sscanf(line, "%lf %lf", &quota, &period) != 2) return 0;
-    } else {
-        quota = read_number("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", 0);
-        period = read_number("/sys/fs/cgroup/cpu/cpu.cfs_period_us", 0);
+typedef void visit_fn(const char *folder, void *limits);
+
+/* Calls visit for this process's group and those around it, up to the root that is mounted: each
+ * may set a limit.  Inside a container the own group is usually that root. */
+static void visit_groups(const char *controller, visit_fn *visit, void *limits) {
+    char line[512], folder[640];
+    const char *path = NULL;
+    FILE *f = fopen("/proc/self/cgroup", "re");
+    while (f && !path && fgets(line, sizeof line, f)) path = group_of_line(line, controller);
+    if (f) fclose(f);
+    if (!path) return;
+    line[strcspn(line, "\n")] = 0;
+    const int n_mount =
+        snprintf(folder, sizeof folder, "/sys/fs/cgroup%s%s", *controller ? "/" : "", controller);
+    snprintf(folder + n_mount, sizeof folder - (size_t)n_mount, "%s", path);
+    while ((int)strlen(folder) >= n_mount) {
+        visit(folder, limits);
+        *strrchr(folder, '/') = 0;
     }
-    return quota > 0 && period > 0 ? quota / period : 0;
 }
+
+/* A file of a group that holds one number; 0: none, "max", or version 1's "no limit". */
+static double read_limit(const char *folder, const char *file) {
+    char path[704], line[128];
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    if (!read_line(path, line, sizeof line)) return 0;
+    const double v = strtod(line, NULL);
+    return v > 0 && v < 1e18 ? v : 0;
+}
+
+/* limits: CPUs, the least of all groups; 0: none yet. */
+static void take_quota(double quota, double period, void *limits) {
+    double *cpus = limits;
+    if (quota > 0 && period > 0 && (*cpus == 0 || quota / period < *cpus)) *cpus = quota / period;
+}
+
+static void visit_cpu_v2(const char *folder, void *limits) {
+    char path[704], line[128];
+    double quota = 0, period = 0;
+    snprintf(path, sizeof path, "%s/cpu.max", folder);
+    if (read_line(path, line, sizeof line) && sscanf(line, "%lf %lf", &quota, &period) == 2)
+        take_quota(quota, period, limits);
+}
+
+static void visit_cpu_v1(const char *folder, void *limits) {
+    take_quota(read_limit(folder, "cpu.cfs_quota_us"), read_limit(folder, "cpu.cfs_period_us"),
+               limits);
+}
+
+/* limits: bytes still to be had. */
+static void take_memory(double limit, double used, void *limits) {
+    double *available = limits;
+    if (limit > 0 && limit - used < *available) *available = limit > used ? limit - used : 0;
+}
+
+static void visit_memory_v2(const char *folder, void *limits) {
+    take_memory(read_limit(folder, "memory.max"), read_limit(folder, "memory.current"), limits);
+}
+
+static void visit_memory_v1(const char *folder, void *limits) {
+    take_memory(read_limit(folder, "memory.limit_in_bytes"),
+                read_limit(folder, "memory.usage_in_bytes"), limits);
+}
+
+/* ---- the figures ---- */
 
 int td_topology_n_cpu(void) {
     int n = 0;
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0) n = CPU_COUNT(&set);
     if (n < 1) n = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    const double quota = cgroup_cpus();
+    double quota = 0;
+    visit_groups("", visit_cpu_v2, &quota);
+    visit_groups("cpu", visit_cpu_v1, &quota);
     if (quota > 0 && quota < n) n = (int)quota;
     return n < 1 ? 1 : n;
 }
@@ -63,13 +123,8 @@ static double meminfo_available(void) {
 
 uint64_t td_topology_memory_available(void) {
     double available = meminfo_available();
-    double limit = read_number("/sys/fs/cgroup/memory.max", 0);
-    double used = read_number("/sys/fs/cgroup/memory.current", 0);
-    if (limit <= 0) {
-        limit = read_number("/sys/fs/cgroup/memory/memory.limit_in_bytes", 0);
-        used = read_number("/sys/fs/cgroup/memory/memory.usage_in_bytes", 0);
-    }
-    if (limit > 0 && limit - used < available) available = limit > used ? limit - used : 0;
+    visit_groups("", visit_memory_v2, &available);
+    visit_groups("memory", visit_memory_v1, &available);
     return (uint64_t)available;
 }
 
