@@ -4,7 +4,7 @@
 
 #include "model/model.h"
 
-enum { TD_BIAS_NONE, TD_BIAS_OPTIONAL, TD_BIAS_REQUIRED };
+enum { TD_BIAS_NONE, TD_BIAS_OPTIONAL, TD_BIAS_REQUIRED }; /* zero: none */
 
 /* The class names of one architecture, as its transformers file has them. */
 typedef struct td_class_names {
