@@ -6,6 +6,7 @@
 #include "cli/json_text.h"
 #include "cli/out.h"
 #include "format/checkpoint.h"
+#include "kernel/kernels.h"
 #include "model/model.h"
 
 /* Elements of an array of metadata shown in text; --json shows all. */
@@ -144,9 +145,17 @@ static void print_metadata(const td_checkpoint *ckpt) {
 
 /* ---- summary ---- */
 
+/* How matrices of a type are multiplied in native mode. */
+typedef enum type_path {
+    PATH_NONE,  /* not at all: this build does not read the type */
+    PATH_TILES, /* no kernel of its own: tiles of it become float32 first, which is slower */
+    PATH_KERNEL
+} type_path;
+
 typedef struct type_count {
     size_t n_tensor;
     uint64_t bytes;
+    type_path path;
 } type_count;
 
 typedef struct summary {
@@ -172,6 +181,17 @@ static td_string meta_text(const td_checkpoint *ckpt, const char *key) {
 static int64_t meta_int(const td_checkpoint *ckpt, const char *key) {
     const td_meta *m = td_checkpoint_meta(ckpt, key);
     return m && m->type == TD_META_INT ? td_meta_int(m, 0) : -1;
+}
+
+/* The reference fills every slot that any level has. */
+static void find_paths(summary *s) {
+    td_kernels kernels;
+    td_kernels_ref(&kernels);
+    for (int i = 0; i < TD_N_DTYPE; i++) {
+        const td_dtype_info *info = td_dtype_get_info(i);
+        if (info && info->readable)
+            s->types[i].path = kernels.gemm[i].run ? PATH_KERNEL : PATH_TILES;
+    }
 }
 
 static void summarize(const td_checkpoint *ckpt, summary *s) {
@@ -202,7 +222,22 @@ static void summarize(const td_checkpoint *ckpt, summary *s) {
         s->types[t->dtype].n_tensor++;
         s->types[t->dtype].bytes += t->n_bytes;
     }
+    find_paths(s);
     s->runs = td_model_check(ckpt, &s->why_not) == TD_OK;
+}
+
+static void print_types_json(const summary *s) {
+    static const char *const paths[] = {"null", "\"dequantized tiles\"", "\"kernel\""};
+    td_out_text(" \"types\": {");
+    const char *comma = "";
+    for (int i = 0; i < TD_N_DTYPE; i++) {
+        const type_count *t = &s->types[i];
+        if (t->n_tensor == 0) continue;
+        td_out_printf("%s\"%s\": {\"n_tensor\": %zu, \"bytes\": %llu, \"runs_through\": %s}", comma,
+                      td_dtype_name(i), t->n_tensor, (unsigned long long)t->bytes, paths[t->path]);
+        comma = ", ";
+    }
+    td_out_text("}");
 }
 
 static void print_summary_json(const summary *s) {
@@ -233,15 +268,8 @@ static void print_summary_json(const summary *s) {
     td_out_printf(" \"n_ctx_train\": %lld, \"n_vocab\": %lld, \"has_chat_template\": %s,\n",
                   (long long)s->n_ctx_train, (long long)s->n_vocab,
                   s->has_template ? "true" : "false");
-    td_out_text(" \"types\": {");
-    const char *comma = "";
-    for (int i = 0; i < TD_N_DTYPE; i++) {
-        if (s->types[i].n_tensor == 0) continue;
-        td_out_printf("%s\"%s\": {\"n_tensor\": %zu, \"bytes\": %llu}", comma, td_dtype_name(i),
-                      s->types[i].n_tensor, (unsigned long long)s->types[i].bytes);
-        comma = ", ";
-    }
-    td_out_printf("},\n \"runs\": %s, \"why_not\": ", s->runs ? "true" : "false");
+    print_types_json(s);
+    td_out_printf(",\n \"runs\": %s, \"why_not\": ", s->runs ? "true" : "false");
     if (s->runs)
         td_out_text("null");
     else
@@ -256,6 +284,17 @@ static void print_text_row(const char *label, td_string text) {
     else
         td_out_text("-");
     td_out_text("\n");
+}
+
+static void print_types(const summary *s) {
+    static const char *const notes[] = {", not readable yet",
+                                        ", no kernel: runs through dequantized tiles", ""};
+    for (int i = 0; i < TD_N_DTYPE; i++) {
+        const type_count *t = &s->types[i];
+        if (t->n_tensor > 0)
+            td_out_printf("  %-16s %5zu %16llu bytes%s\n", td_dtype_name(i), t->n_tensor,
+                          (unsigned long long)t->bytes, notes[t->path]);
+    }
 }
 
 static void print_summary(const summary *s) {
@@ -273,10 +312,7 @@ static void print_summary(const summary *s) {
     td_out_printf("%-18s %s\n", "chat template", s->has_template ? "yes" : "no");
     td_out_printf("%-18s %zu, %llu bytes\n", "tensors", s->n_tensor,
                   (unsigned long long)s->tensor_bytes);
-    for (int i = 0; i < TD_N_DTYPE; i++)
-        if (s->types[i].n_tensor > 0)
-            td_out_printf("  %-16s %5zu %16llu bytes\n", td_dtype_name(i), s->types[i].n_tensor,
-                          (unsigned long long)s->types[i].bytes);
+    print_types(s);
     if (s->runs)
         td_out_printf("%-18s yes\n", "runs here");
     else

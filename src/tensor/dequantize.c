@@ -1,30 +1,13 @@
-/* dequantize.c - every readable block type to float32, one plain loop each.
+/* dequantize.c - every readable block type to float32, one plain loop each: here the floats, the
+ * simple blocks and the dispatch; dequantize_k.c and dequantize_iq.c have the rest.
  *
  * The products are formed in the order of the gguf Python package, (d * scale) * q and then minus
  * (dmin * min), because the results must be equal bit for bit. */
+#include <math.h>
 #include <string.h>
 
-#include "tensor/quantize.h"
-
-static uint16_t load_u16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
-
-static uint32_t load_u32(const uint8_t *p) {
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static float load_f16(const uint8_t *p) { return td_f16_to_f32(load_u16(p)); }
-
-/* Scale i and min i have 6 bits each.  The first four of either lie whole in the low bits of bytes
- * 0-3 and 4-7; the others have a nibble each in bytes 8-11 and their top two bits above the first
- * four. */
-void td_k_scale_min(const uint8_t scales[12], uint8_t scale[8], uint8_t min[8]) {
-    for (int i = 0; i < 4; i++) {
-        scale[i] = scales[i] & 63;
-        min[i] = scales[i + 4] & 63;
-        scale[i + 4] = (uint8_t)((scales[i + 8] & 15) | (scales[i] >> 6) << 4);
-        min[i + 4] = (uint8_t)(scales[i + 8] >> 4 | (scales[i + 4] >> 6) << 4);
-    }
-}
+#include "tensor/codebooks.h"
+#include "tensor/dequantize_int.h"
 
 static void dequantize_f32(const uint8_t *src, float *y, size_t k) {
     memcpy(y, src, k * sizeof *y); /* all our hosts are little-endian */
@@ -93,52 +76,44 @@ static void dequantize_q8_0(const uint8_t *b, float *y, size_t k) {
     }
 }
 
-/* Q4_K and Q5_K: eight groups of 32 weights.  Byte l of the j-th 32 bytes of qs holds weight l of
- * group 2j (low nibble) and of group 2j + 1 (high nibble); bit g of qh[l] is the fifth bit of
- * weight l of group g.  qh is NULL for Q4_K. */
-static void dequantize_k45(const uint8_t *b, const uint8_t *qh, const uint8_t *qs, float *y) {
-    const float d = load_f16(b), dmin = load_f16(b + 2);
-    uint8_t scale[8], min[8];
-    td_k_scale_min(b + 4, scale, min);
-    for (int g = 0; g < 8; g++) {
-        const float dg = d * (float)scale[g], mg = dmin * (float)min[g];
-        const uint8_t *q = qs + 32 * (g / 2);
-        const int shift = 4 * (g & 1);
-        for (int l = 0; l < 32; l++) {
-            const int high = qh ? (qh[l] >> g & 1) << 4 : 0;
-            y[32 * g + l] = dg * (float)((q[l] >> shift & 15) | high) - mg;
+/* What a byte of the E8M0 format stands for, halved: 2^(e - 128).  The two smallest are denormal.
+ */
+static float e8m0_half(uint8_t e) {
+    const uint32_t bits = e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23;
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+/* The codes are doubled (td_fp4_values), so both FP4 types halve their scale. */
+static void dequantize_mxfp4(const uint8_t *b, float *y, size_t k) {
+    for (const float *end = y + k; y < end; y += 32, b += 17) {
+        const float d = e8m0_half(b[0]);
+        for (int j = 0; j < 16; j++) {
+            y[j] = d * (float)td_fp4_values[b[1 + j] & 15];
+            y[j + 16] = d * (float)td_fp4_values[b[1 + j] >> 4];
         }
     }
 }
 
-static void dequantize_q4_k(const uint8_t *b, float *y, size_t k) {
-    for (const float *end = y + k; y < end; y += 256, b += 144) dequantize_k45(b, NULL, b + 16, y);
+/* A byte of E4M3, halved; its sign bit says nothing, and what would be NaN is 0. */
+static float ue4m3_half(uint8_t e4m3) {
+    const int exponent = e4m3 >> 3 & 15, mantissa = e4m3 & 7;
+    if (e4m3 == 0x7F) return 0;
+    return exponent ? ldexpf((float)(8 + mantissa), exponent - 11) : ldexpf((float)mantissa, -10);
 }
 
-static void dequantize_q5_k(const uint8_t *b, float *y, size_t k) {
-    for (const float *end = y + k; y < end; y += 256, b += 176)
-        dequantize_k45(b, b + 16, b + 48, y);
-}
-
-/* Two halves of 128 weights, each four runs of 32: run r takes nibble r / 2 of ql[32 * (r & 1) + l]
- * and bits 2r, 2r + 1 of qh[l].  One signed 8-bit scale for every 16 weights. */
-static void dequantize_q6_k(const uint8_t *b, float *y, size_t k) {
-    for (const float *end = y + k; y < end; y += 256, b += 210) {
-        const float d = load_f16(b + 208);
-        for (int half = 0; half < 2; half++) {
-            const uint8_t *ql = b + 64 * half, *qh = b + 128 + 32 * half;
-            const uint8_t *scales = b + 192 + 8 * half;
-            for (int r = 0; r < 4; r++) {
-                float *out = y + 128 * half + 32 * r;
-                for (int l = 0; l < 32; l++) {
-                    const int lo = ql[32 * (r & 1) + l] >> 4 * (r / 2) & 15;
-                    const int q = lo | (qh[l] >> 2 * r & 3) << 4;
-                    const float ds = d * (float)(int8_t)scales[2 * r + l / 16];
-                    out[l] = ds * (float)(q - 32);
-                }
+/* Four runs of 16 weights with a scale each: byte j of a run holds weight j and weight j + 8. */
+static void dequantize_nvfp4(const uint8_t *b, float *y, size_t k) {
+    for (const float *end = y + k; y < end; b += 36)
+        for (int run = 0; run < 4; run++, y += 16) {
+            const float d = ue4m3_half(b[run]);
+            for (int j = 0; j < 8; j++) {
+                const uint8_t q = b[4 + 8 * run + j];
+                y[j] = d * (float)td_fp4_values[q & 15];
+                y[j + 8] = d * (float)td_fp4_values[q >> 4];
             }
         }
-    }
 }
 
 void td_dequantize_row(td_dtype dtype, const void *src, float *y, size_t k) {
@@ -151,9 +126,24 @@ void td_dequantize_row(td_dtype dtype, const void *src, float *y, size_t k) {
     case TD_DTYPE_Q5_0: dequantize_q5_0(src, y, k); return;
     case TD_DTYPE_Q5_1: dequantize_q5_1(src, y, k); return;
     case TD_DTYPE_Q8_0: dequantize_q8_0(src, y, k); return;
-    case TD_DTYPE_Q4_K: dequantize_q4_k(src, y, k); return;
-    case TD_DTYPE_Q5_K: dequantize_q5_k(src, y, k); return;
-    case TD_DTYPE_Q6_K: dequantize_q6_k(src, y, k); return;
+    case TD_DTYPE_Q2_K: td_dequantize_q2_k(src, y, k); return;
+    case TD_DTYPE_Q3_K: td_dequantize_q3_k(src, y, k); return;
+    case TD_DTYPE_Q4_K: td_dequantize_q4_k(src, y, k); return;
+    case TD_DTYPE_Q5_K: td_dequantize_q5_k(src, y, k); return;
+    case TD_DTYPE_Q6_K: td_dequantize_q6_k(src, y, k); return;
+    case TD_DTYPE_TQ1_0: td_dequantize_tq1_0(src, y, k); return;
+    case TD_DTYPE_TQ2_0: td_dequantize_tq2_0(src, y, k); return;
+    case TD_DTYPE_IQ1_S: td_dequantize_iq1_s(src, y, k); return;
+    case TD_DTYPE_IQ1_M: td_dequantize_iq1_m(src, y, k); return;
+    case TD_DTYPE_IQ2_XXS: td_dequantize_iq2_xxs(src, y, k); return;
+    case TD_DTYPE_IQ2_XS: td_dequantize_iq2_xs(src, y, k); return;
+    case TD_DTYPE_IQ2_S: td_dequantize_iq2_s(src, y, k); return;
+    case TD_DTYPE_IQ3_XXS: td_dequantize_iq3_xxs(src, y, k); return;
+    case TD_DTYPE_IQ3_S: td_dequantize_iq3_s(src, y, k); return;
+    case TD_DTYPE_IQ4_NL: td_dequantize_iq4_nl(src, y, k); return;
+    case TD_DTYPE_IQ4_XS: td_dequantize_iq4_xs(src, y, k); return;
+    case TD_DTYPE_MXFP4: dequantize_mxfp4(src, y, k); return;
+    case TD_DTYPE_NVFP4: dequantize_nvfp4(src, y, k); return;
     case TD_N_DTYPE: break;
     }
     TD_ASSERT(false); /* known by size only: refused where tensors are bound */

@@ -19,10 +19,25 @@ typedef enum td_dtype {
     TD_DTYPE_Q5_0 = 6,
     TD_DTYPE_Q5_1 = 7,
     TD_DTYPE_Q8_0 = 8,
+    TD_DTYPE_Q2_K = 10,
+    TD_DTYPE_Q3_K = 11,
     TD_DTYPE_Q4_K = 12,
     TD_DTYPE_Q5_K = 13,
     TD_DTYPE_Q6_K = 14,
+    TD_DTYPE_IQ2_XXS = 16,
+    TD_DTYPE_IQ2_XS = 17,
+    TD_DTYPE_IQ3_XXS = 18,
+    TD_DTYPE_IQ1_S = 19,
+    TD_DTYPE_IQ4_NL = 20,
+    TD_DTYPE_IQ3_S = 21,
+    TD_DTYPE_IQ2_S = 22,
+    TD_DTYPE_IQ4_XS = 23,
+    TD_DTYPE_IQ1_M = 29,
     TD_DTYPE_BF16 = 30,
+    TD_DTYPE_TQ1_0 = 34,
+    TD_DTYPE_TQ2_0 = 35,
+    TD_DTYPE_MXFP4 = 39,
+    TD_DTYPE_NVFP4 = 40,
     TD_N_DTYPE = 43 /* ids up to 42 are known by name, see td_dtype_name */
 } td_dtype;
 
@@ -39,7 +54,7 @@ typedef struct td_dtype_info {
     const char *name; /* "q4_k" */
     int block_elems;  /* weights per block; 1 for plain types */
     int block_bytes;  /* bytes per block; never 0 */
-    bool readable;    /* td_dequantize_row and the kernels know it; else good for listing only */
+    bool readable;    /* td_dequantize_row knows it; else good for listing only */
     td_block_field fields[TD_MAX_BLOCK_FIELDS]; /* up to the first with n_word 0; readable only */
 } td_dtype_info;
 

@@ -16,7 +16,8 @@ U64 = np.uint64
 GOLDEN = 0x9E3779B97F4A7C15
 N_BLOCK = 100000
 
-# name: (block bytes, weights, offsets of the f16 scales in a block)
+# name: (block bytes, weights, offsets of the f16 scales in a block).  Three types have other scales:
+# see finite_scales and put_scales.
 TYPES = {
     "f16": (2, 1, [0]),
     "bf16": (2, 1, []),
@@ -28,6 +29,21 @@ TYPES = {
     "q4_k": (144, 256, [0, 2]),
     "q5_k": (176, 256, [0, 2]),
     "q6_k": (210, 256, [208]),
+    "q2_k": (84, 256, [80, 82]),
+    "q3_k": (110, 256, [108]),
+    "iq1_s": (50, 256, [0]),
+    "iq1_m": (56, 256, []),
+    "iq2_xxs": (66, 256, [0]),
+    "iq2_xs": (74, 256, [0]),
+    "iq2_s": (82, 256, [0]),
+    "iq3_xxs": (98, 256, [0]),
+    "iq3_s": (110, 256, [0]),
+    "iq4_nl": (18, 32, [0]),
+    "iq4_xs": (136, 256, [0]),
+    "tq1_0": (54, 256, [52]),
+    "tq2_0": (66, 256, [64]),
+    "mxfp4": (17, 32, []),
+    "nvfp4": (36, 64, []),
 }
 QUANTIZABLE = ["f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0"]
 
@@ -60,36 +76,48 @@ def fingerprint(a):
     return int(h)
 
 
-def finite_scales(blocks, offsets):
-    """An f16 with all exponent bits loses the highest: NaN and infinity are not compared."""
-    for o in offsets:
+def finite_scales(name, blocks):
+    """An f16 (or a bf16) with all exponent bits loses the highest: NaN and infinity are not compared."""
+    for o in TYPES[name][2]:
         top = blocks[:, o + 1]
         top[(top & 0x7C) == 0x7C] &= 0xBF
+    if name == "bf16":
+        blocks[(blocks[:, 1] & 0x7F) == 0x7F, 1] &= 0xBF
+    if name == "iq1_m":  # the f16 is spread over the high nibbles of four words, the lowest first
+        all_ones = ((blocks[:, 53] & 0xC0) == 0xC0) & ((blocks[:, 55] & 0x70) == 0x70)
+        blocks[all_ones, 55] &= 0xBF
     return blocks
 
 
-def random_blocks(seed, n_bytes, offsets):
+def random_blocks(name, seed):
+    n_bytes = TYPES[name][0]
     flat = words(seed, (N_BLOCK * n_bytes + 7) // 8).view(np.uint8)[:N_BLOCK * n_bytes]
-    return finite_scales(flat.reshape(N_BLOCK, n_bytes).copy(), offsets)
+    return finite_scales(name, flat.reshape(N_BLOCK, n_bytes).copy())
 
 
-def extreme_blocks(n_bytes, offsets):
+def put_scales(name, b, d, m):
+    """Byte scales take the low byte of d and m in turn."""
+    for o, scale in zip(TYPES[name][2], (d, m)):
+        b[o], b[o + 1] = scale & 255, scale >> 8
+    if name == "iq1_m":
+        for i in range(4):
+            b[49 + 2 * i] = b[49 + 2 * i] & 15 | (d >> 4 * i & 15) << 4
+    if name == "mxfp4":
+        b[0] = d & 255
+    if name == "nvfp4":
+        b[0:4] = [d & 255, m & 255] * 2
+
+
+def extreme_blocks(name):
     """Every fill byte with every pair of extreme scales."""
     out = []
     for fill in EXTREME_BYTES:
         for d in EXTREME_SCALES:
             for m in EXTREME_SCALES:
-                b = np.full(n_bytes, fill, dtype=np.uint8)
-                for o, scale in zip(offsets, (d, m)):
-                    b[o], b[o + 1] = scale & 255, scale >> 8
+                b = np.full(TYPES[name][0], fill, dtype=np.uint8)
+                put_scales(name, b, d, m)
                 out.append(b)
     return np.stack(out)
-
-
-def bf16_blocks(blocks):
-    """The same for bf16, whose exponent has eight bits."""
-    blocks[(blocks[:, 1] & 0x7F) == 0x7F, 1] &= 0xBF
-    return blocks
 
 
 def floats(seed, n_block):
@@ -119,13 +147,10 @@ def floats(seed, n_block):
 def main():
     np.seterr(all="ignore")
     rows = []
-    for i, (name, (n_bytes, _, offsets)) in enumerate(TYPES.items()):
+    for i, name in enumerate(TYPES):
         qtype = gguf.GGMLQuantizationType[name.upper()]
         seed = 1000 + i
-        random = random_blocks(seed, n_bytes, offsets)
-        if name == "bf16":
-            random = bf16_blocks(random)
-        extreme = extreme_blocks(n_bytes, offsets)
+        random, extreme = random_blocks(name, seed), extreme_blocks(name)
         dq = [gguf.quants.dequantize(b, qtype).reshape(-1).view(np.uint32) for b in (random, extreme)]
         quantized = 0
         if name in QUANTIZABLE:

@@ -151,24 +151,72 @@ static float *make_values(writer *w, const char *name, size_t n_in, size_t n_out
     return values;
 }
 
-/* A random valid block at dst whose weights have about the given standard deviation.  Scales and
- * mins are 6 bit, so the factors are the deviation of their products with uniform digits; the min's
- * unit takes the mean away. */
+/* Where a block keeps its f16 scale, and how it is drawn. */
+typedef struct block_form {
+    int d;      /* offset; -1: no f16, see put_unit */
+    int dmin;   /* offset; -1: none */
+    float mean; /* of the digits: the min's unit in units of d, which takes the mean away */
+    float rms;  /* of the weights in units of d */
+} block_form;
+
+/* Scales and mins are uniform numbers, so the last column is the deviation of their products with
+ * uniform digits (of grid elements, for the IQ types). */
+static block_form form_of(td_dtype dtype) {
+    switch ((int)dtype) {
+    case TD_DTYPE_Q4_K: return (block_form){0, 2, 7.5F, 258.0F};
+    case TD_DTYPE_Q5_K: return (block_form){0, 2, 15.5F, 527.0F};
+    case TD_DTYPE_Q6_K: return (block_form){208, -1, 0, 1366.0F};
+    case TD_DTYPE_Q2_K: return (block_form){80, 82, 1.5F, 13.9F};
+    case TD_DTYPE_Q3_K: return (block_form){108, -1, 0, 43.3F};
+    case TD_DTYPE_IQ1_S: return (block_form){0, -1, 0, 7.2F};
+    case TD_DTYPE_IQ1_M: return (block_form){-1, -1, 0, 7.2F};
+    case TD_DTYPE_IQ2_XXS:
+    case TD_DTYPE_IQ2_XS:
+    case TD_DTYPE_IQ2_S: return (block_form){0, -1, 0, 55.0F};
+    case TD_DTYPE_IQ3_XXS: return (block_form){0, -1, 0, 143.0F};
+    case TD_DTYPE_IQ3_S: return (block_form){0, -1, 0, 140.0F};
+    case TD_DTYPE_IQ4_NL: return (block_form){0, -1, 0, 67.7F};
+    case TD_DTYPE_IQ4_XS: return (block_form){0, -1, 0, 1251.0F};
+    case TD_DTYPE_TQ1_0: return (block_form){52, -1, 0, 0.82F};
+    case TD_DTYPE_TQ2_0: return (block_form){64, -1, 0, 0.71F};
+    case TD_DTYPE_MXFP4:
+    case TD_DTYPE_NVFP4: return (block_form){-1, -1, 0, 5.85F};
+    default: die("random_block", td_dtype_name((int)dtype));
+    }
+    return (block_form){0};
+}
+
+/* Scales that are not one f16. */
+static void put_unit(td_dtype dtype, float unit, uint8_t *dst) {
+    const uint16_t d = td_f32_to_f16(unit);
+    const float exponent = log2f(unit);
+    if (dtype == TD_DTYPE_MXFP4) dst[0] = (uint8_t)(128 + lrintf(exponent));
+    for (int i = 0; i < 4; i++) {
+        /* A piece of the f16 above each word's twelve bits; E4M3's exponent above any mantissa. */
+        if (dtype == TD_DTYPE_IQ1_M)
+            dst[49 + 2 * i] = (uint8_t)((dst[49 + 2 * i] & 15) | (d >> 4 * i & 15) << 4);
+        if (dtype == TD_DTYPE_NVFP4)
+            dst[i] = (uint8_t)((dst[i] & 7) | (int)fmaxf(0, 8 + floorf(exponent)) << 3);
+    }
+}
+
+/* A random valid block at dst whose weights have about the given standard deviation. */
 static void random_block(td_dtype dtype, uint64_t key, uint64_t i_block, float deviation,
                          uint8_t *dst, size_t n_bytes) {
     for (size_t i = 0; i < n_bytes; i++)
         dst[i] = (uint8_t)(mix(key + (i_block * n_bytes + i + 1) * GOLDEN_RATIO) >> 56);
-    bool q6 = dtype == TD_DTYPE_Q6_K, q4 = dtype == TD_DTYPE_Q4_K;
-    float unit = deviation / (q6 ? 1366.0F : q4 ? 258.0F : 527.0F);
+    if (dtype == TD_DTYPE_TQ2_0) /* a fourth value does not occur: 3 becomes 1 */
+        for (size_t i = 0; i < n_bytes; i++)
+            dst[i] = (uint8_t)(dst[i] & ~((dst[i] & dst[i] >> 1 & 0x55) << 1));
+    const block_form form = form_of(dtype);
+    float unit = deviation / form.rms;
     unit *= 1.0F + 0.5F * uniform_of(key ^ 1, i_block);
-    uint16_t d = td_f32_to_f16(unit);
-    if (q6) {
-        memcpy(dst + n_bytes - 2, &d, 2);
-        return;
-    }
-    uint16_t dmin = td_f32_to_f16(unit * (q4 ? 7.5F : 15.5F));
-    memcpy(dst, &d, 2);
-    memcpy(dst + 2, &dmin, 2);
+    uint16_t d = td_f32_to_f16(unit), dmin = td_f32_to_f16(unit * form.mean);
+    if (form.d < 0)
+        put_unit(dtype, unit, dst);
+    else
+        memcpy(dst + form.d, &d, 2);
+    if (form.dmin >= 0) memcpy(dst + form.dmin, &dmin, 2);
 }
 
 /* The blocks of one tensor; the caller frees them. */

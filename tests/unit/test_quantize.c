@@ -48,11 +48,22 @@ static uint64_t fingerprint_u8(const uint8_t *p, size_t n, uint64_t *at) {
 static void scale_offsets(td_dtype dtype, int offset[2]) {
     offset[0] = 0;
     offset[1] = -1;
-    if (dtype == TD_DTYPE_BF16) offset[0] = -1;
-    if (dtype == TD_DTYPE_Q6_K) offset[0] = 208;
-    if (dtype == TD_DTYPE_Q4_1 || dtype == TD_DTYPE_Q5_1 || dtype == TD_DTYPE_Q4_K ||
-        dtype == TD_DTYPE_Q5_K)
-        offset[1] = 2;
+    switch ((int)dtype) {
+    case TD_DTYPE_BF16:
+    case TD_DTYPE_IQ1_M:
+    case TD_DTYPE_MXFP4:
+    case TD_DTYPE_NVFP4: offset[0] = -1; break;
+    case TD_DTYPE_Q4_1:
+    case TD_DTYPE_Q5_1:
+    case TD_DTYPE_Q4_K:
+    case TD_DTYPE_Q5_K: offset[1] = 2; break;
+    case TD_DTYPE_Q2_K: offset[0] = 80, offset[1] = 82; break;
+    case TD_DTYPE_Q3_K: offset[0] = 108; break;
+    case TD_DTYPE_Q6_K: offset[0] = 208; break;
+    case TD_DTYPE_TQ1_0: offset[0] = 52; break;
+    case TD_DTYPE_TQ2_0: offset[0] = 64; break;
+    default: break;
+    }
 }
 
 /* An f16 (or a bf16) with all exponent bits loses the highest: neither NaN nor infinity. */
@@ -62,6 +73,26 @@ static void make_finite(td_dtype dtype, uint8_t *block) {
     for (int i = 0; i < 2; i++)
         if (offset[i] >= 0 && (block[offset[i] + 1] & 0x7C) == 0x7C) block[offset[i] + 1] &= 0xBF;
     if (dtype == TD_DTYPE_BF16 && (block[1] & 0x7F) == 0x7F) block[1] &= 0xBF;
+    /* The f16 of IQ1_M is spread over the high nibbles of four words, the lowest first. */
+    if (dtype == TD_DTYPE_IQ1_M && (block[53] & 0xC0) == 0xC0 && (block[55] & 0x70) == 0x70)
+        block[55] &= 0xBF;
+}
+
+/* Byte scales take the low byte of scale[0] and scale[1] in turn. */
+static void put_scales(td_dtype dtype, uint8_t *block, const unsigned scale[2]) {
+    int offset[2];
+    scale_offsets(dtype, offset);
+    for (int i = 0; i < 2; i++) {
+        if (offset[i] < 0) continue;
+        block[offset[i]] = (uint8_t)scale[i];
+        block[offset[i] + 1] = (uint8_t)(scale[i] >> 8);
+    }
+    for (int i = 0; i < 4; i++) {
+        uint8_t *top = &block[49 + 2 * i];
+        if (dtype == TD_DTYPE_IQ1_M) *top = (uint8_t)((*top & 15) | (scale[0] >> 4 * i & 15) << 4);
+        if (dtype == TD_DTYPE_NVFP4) block[i] = (uint8_t)scale[i & 1];
+    }
+    if (dtype == TD_DTYPE_MXFP4) block[0] = (uint8_t)scale[0];
 }
 
 static uint64_t random_fingerprint(td_dtype dtype, uint64_t seed) {
@@ -91,20 +122,15 @@ static uint64_t extreme_fingerprint(td_dtype dtype) {
     static const uint8_t fills[] = {0x00, 0xFF, 0x80, 0x7F, 0x0F, 0xF0, 0x55, 0xAA};
     const td_dtype_info *info = td_dtype_get_info((int)dtype);
     const size_t elems = (size_t)info->block_elems;
-    int offset[2];
-    scale_offsets(dtype, offset);
     uint64_t h = 0, at = 0;
     for (int i = 0; i < 8 * 12 * 12; i++) {
         uint8_t block[256];
         float y[256];
         memset(block, fills[i / 144], sizeof block);
         const int of[2] = {i / 12 % 12, i % 12};
-        for (int s = 0; s < 2; s++) {
-            const unsigned scale = magnitudes[of[s] / 2] | (of[s] % 2 ? 0x8000u : 0);
-            if (offset[s] < 0) continue;
-            block[offset[s]] = (uint8_t)scale;
-            block[offset[s] + 1] = (uint8_t)(scale >> 8);
-        }
+        unsigned scale[2];
+        for (int j = 0; j < 2; j++) scale[j] = magnitudes[of[j] / 2] | (of[j] % 2 ? 0x8000u : 0);
+        put_scales(dtype, block, scale);
         td_dequantize_row(dtype, block, y, elems);
         h += fingerprint_f32(y, elems, &at);
     }
@@ -163,6 +189,18 @@ static void test_golden_dequantize(void **state) {
             fail_msg("%s: random blocks differ", td_dtype_name((int)dtype));
         if (extreme_fingerprint(dtype) != golden_blocks[i].extreme)
             fail_msg("%s: extreme blocks differ", td_dtype_name((int)dtype));
+    }
+}
+
+/* No readable type goes without: F32 alone has a test of its own. */
+static void test_golden_is_complete(void **state) {
+    (void)state;
+    for (int id = 0; id < TD_N_DTYPE; id++) {
+        const td_dtype_info *info = td_dtype_get_info(id);
+        bool found = id == TD_DTYPE_F32;
+        for (size_t i = 0; i < sizeof golden_blocks / sizeof golden_blocks[0]; i++)
+            found = found || (int)golden_blocks[i].dtype == id;
+        if (info && found != info->readable) fail_msg("%s: readable or golden", info->name);
     }
 }
 
@@ -307,10 +345,15 @@ static void test_quantize_survives(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden_dequantize), cmocka_unit_test(test_golden_quantize),
-        cmocka_unit_test(test_f32_rows),          cmocka_unit_test(test_f16_round_trip),
-        cmocka_unit_test(test_f16_rounding),      cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_k_scale_min),       cmocka_unit_test(test_quantize_refuses),
+        cmocka_unit_test(test_golden_dequantize),
+        cmocka_unit_test(test_golden_is_complete),
+        cmocka_unit_test(test_golden_quantize),
+        cmocka_unit_test(test_f32_rows),
+        cmocka_unit_test(test_f16_round_trip),
+        cmocka_unit_test(test_f16_rounding),
+        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_k_scale_min),
+        cmocka_unit_test(test_quantize_refuses),
         cmocka_unit_test(test_quantize_survives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
