@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tensor/quantize.h"
 
@@ -20,6 +21,17 @@ static void tensor_name(const td_builder *b, const char *base, const char *suffi
         snprintf(out, NAME_MAX_BYTES, "blk.%d.%s.%s", b->i_layer, base, suffix);
 }
 
+/* An NVFP4 weight may have a float of its own, "blk.0.attn_q.scale", that multiplies the product: a
+ * model computed without it would be wrong and not say so. */
+static td_status check_no_scale(const td_model *model, const char *weight, td_err *err) {
+    char name[NAME_MAX_BYTES];
+    const char *end = strrchr(weight, '.');
+    snprintf(name, sizeof name, "%.*s.scale", (int)(end ? end - weight : 0), weight);
+    if (!td_checkpoint_tensor(model->ckpt, name)) return TD_OK;
+    return td_fail(err, TD_ERR_UNSUPPORTED,
+                   "tensor '%s' scales '%s', which this build cannot apply yet", name, weight);
+}
+
 /* The tensor called `name` with shape {ne0, ne1} (ne1 0: one dimension), of a type this build
  * reads. */
 static td_status find_tensor(const td_model *model, const char *name, int64_t ne0, int64_t ne1,
@@ -35,6 +47,7 @@ static td_status find_tensor(const td_model *model, const char *name, int64_t ne
         return td_fail(err, TD_ERR_UNSUPPORTED,
                        "tensor '%s' has type %s, which this build cannot read yet", name,
                        td_dtype_name((int)t->dtype));
+    if (t->dtype == TD_DTYPE_NVFP4) TD_TRY(check_no_scale(model, name, err));
     *out = t;
     return TD_OK;
 }
