@@ -237,7 +237,8 @@ TD_API td_status td_sequence_create(td_sequence **out, td_engine *engine,
                                     const td_sequence_options *options, td_err *err);
 TD_API void td_sequence_free(td_sequence *seq); /* NULL is fine */
 
-/* Replaces sampler, stops and the rest for the tokens to come. */
+/* Replaces sampler, stops and the rest for the tokens to come.  Ends a generation under way,
+ * keeping its tokens; on failure nothing changes. */
 TD_API td_status td_sequence_set_options(td_sequence *seq, const td_sequence_options *options,
                                          td_err *err);
 

@@ -88,10 +88,10 @@ static td_status answer_messages(chat *c, td_run_answer *answer, td_err *err) {
     }
 }
 
-/* One question.  If it fails, the conversation is as it was before. */
+/* One question.  If it fails, it is no part of the conversation. */
 static td_status take_turn(chat *c, const char *text, td_err *err) {
     td_run_answer answer = {0};
-    const int n_before = c->n_message;
+    bool added = false; /* the question stands at the end of the messages */
     const size_t n_transcript = c->transcript.n;
     td_status status;
     if (c->run->config->raw) {
@@ -103,12 +103,13 @@ static td_status take_turn(chat *c, const char *text, td_err *err) {
         if (status == TD_OK) td_strbuf_add(&c->transcript, answer.text.text, answer.text.n);
     } else {
         status = add_message(c, "user", text, strlen(text), err);
+        added = status == TD_OK;
         if (status == TD_OK) status = answer_messages(c, &answer, err);
         if (status == TD_OK)
             status = add_message(c, "assistant", answer.text.text, answer.text.n, err);
     }
     if (status != TD_OK) {
-        if (c->n_message > n_before) c->n_message = n_before;
+        if (added) c->n_message--;
         if (c->transcript.n > n_transcript) c->transcript.n = n_transcript;
     } else {
         report_finish(c->run, answer.finish);
@@ -144,12 +145,19 @@ static td_status set(chat *c, const char *args, td_err *err) {
     if (n_name == 6 && memcmp(args, "system", 6) == 0) return set_system(c, value, err);
     td_strbuf word = {0};
     td_strbuf_addf(&word, "--%.*s=%s", (int)n_name, args, value);
+    const td_run_config before = *c->run->config;
     td_status status = td_strbuf_check(&word, "/set", err);
     if (status == TD_OK) status = td_run_config_set(c->run->config, word.text, err);
     if (status == TD_OK) status = td_run_config_check(c->run->config, &c->run->info, err);
     td_strbuf_clear(&word);
     if (status == TD_OK)
         status = td_sequence_set_options(c->run->seq, &c->run->config->sequence, err);
+    if (status != TD_OK) { /* what did not take effect must not come back with the next /set */
+        c->run->config->sequence.sampler = before.sequence.sampler;
+        c->run->config->n_max = before.n_max;
+        c->run->config->think = before.think;
+        c->run->config->verbose = before.verbose;
+    }
     return status;
 }
 

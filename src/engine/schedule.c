@@ -22,17 +22,24 @@ static int queued(const td_sequence *s) { return s && s->armed ? s->n_token - s-
 
 /* Fills the batch arrays; returns the number of tokens. */
 static int fill_batch(td_engine *e, bool *is_prefill) {
-    int n = 0;
+    int n_single = 0;
+    for (int i = 0; i < e->n_seq; i++) n_single += queued(e->slots[i]) == 1;
     const int first = e->next_slot;
     e->next_slot = (first + 1) % e->n_seq;
+
+    /* A prompt whose turn it is gets a row even when the others could fill the batch. */
+    int n = 0;
+    td_sequence *turn = e->slots[first];
+    if (queued(turn) > 1)
+        n = add_tokens(e, turn, 0, n_single < e->n_batch ? e->n_batch - n_single : 1);
+    *is_prefill = n > 0;
     for (int i = 0; i < e->n_seq && n < e->n_batch; i++) {
         td_sequence *s = e->slots[(first + i) % e->n_seq];
         if (queued(s) == 1) n = add_tokens(e, s, n, 1);
     }
-    *is_prefill = false;
     for (int i = 0; i < e->n_seq && n < e->n_batch; i++) {
         td_sequence *s = e->slots[(first + i) % e->n_seq];
-        if (queued(s) <= 1) continue;
+        if (s == turn || queued(s) <= 1) continue;
         n = add_tokens(e, s, n, e->n_batch - n);
         *is_prefill = true;
     }
@@ -79,13 +86,21 @@ td_status td_engine_step(td_engine *e, td_event *events, int max_event, int *n_e
     TD_TRY(td_engine_forward(e, n, err));
     const int n_row = collect_outputs(e, n, e->out_rows);
     if (n_row > 0) td_engine_logits(e, e->out_rows, n_row);
+    td_status status = TD_OK;
     for (int i = 0; i < e->n_seq; i++) {
         td_sequence *s = e->slots[i];
         if (!s || s->i_logits < 0) continue;
         bool has_event;
-        TD_TRY(td_sequence_advance(s, &events[*n_event], &has_event, err));
-        if (has_event) (*n_event)++;
+        /* One that fails ends; the others go on.  The first error is the one that is told. */
+        const td_status advanced =
+            td_sequence_advance(s, &events[*n_event], &has_event, status == TD_OK ? err : NULL);
+        if (advanced != TD_OK) {
+            s->armed = false;
+            if (status == TD_OK) status = advanced;
+        } else if (has_event) {
+            (*n_event)++;
+        }
     }
     count_step(e, n, is_prefill, td_clock_seconds() - t0);
-    return TD_OK;
+    return status;
 }

@@ -35,27 +35,50 @@ static const char *vocab_token_bytes(const void *user, td_token token, size_t *n
     return td_engine_token_text(user, token, false, n);
 }
 
+static void free_parts(td_sequence *s) {
+    free_stops(s);
+    td_sampler_free(s->sampler);
+    s->sampler = NULL;
+}
+
+/* A token, a character not yet complete and what is held back: a step appends no more than that. */
+static td_status reserve_text(td_sequence *s, size_t longest_stop, td_err *err) {
+    const size_t most = 4 * (s->engine->longest_token + longest_stop) + 64;
+    td_strbuf_reserve(&s->held, most);
+    td_strbuf_reserve(&s->out, most);
+    if (s->held.failed || s->out.failed) {
+        td_strbuf_clear_text(&s->held); /* forgets the failure */
+        td_strbuf_clear_text(&s->out);
+        return td_fail_nomem(err, "text buffers", 2 * most);
+    }
+    return TD_OK;
+}
+
+/* Takes all of the options or, on failure, none. */
 static td_status apply_options(td_sequence *s, const td_sequence_options *o, td_err *err) {
     static const td_sequence_options defaults;
     if (!o) o = &defaults;
     td_engine *e = s->engine;
     const td_sampler_vocab vocab = {
         .n_vocab = e->model->config.n_vocab, .token_bytes = vocab_token_bytes, .user = e};
-    td_sampler_free(s->sampler);
-    s->sampler = NULL;
-    free_stops(s);
-    TD_TRY(copy_stops(s, o, err));
-    TD_TRY(td_sampler_create(&s->sampler, &o->sampler, &vocab, e->n_ctx, err));
+    td_sequence fresh = {.engine = e}; /* holds the new parts until all of them are there */
+    td_status status = copy_stops(&fresh, o, err);
+    if (status == TD_OK)
+        status = td_sampler_create(&fresh.sampler, &o->sampler, &vocab, e->n_ctx, err);
+    if (status == TD_OK) status = reserve_text(s, fresh.longest_stop, err);
+    if (status != TD_OK) {
+        free_parts(&fresh);
+        return status;
+    }
+    free_parts(s);
+    s->sampler = fresh.sampler;
+    s->stops = fresh.stops;
+    s->n_stop = fresh.n_stop;
+    s->longest_stop = fresh.longest_stop;
     s->on_full = o->on_full;
     s->n_keep = o->n_keep;
     s->show_special = o->show_special;
     s->ignore_end = o->ignore_end;
-    /* A token, a character not yet complete and what is held back: a step appends no more than
-     * that. */
-    const size_t most = 4 * (e->longest_token + s->longest_stop) + 64;
-    td_strbuf_reserve(&s->held, most);
-    td_strbuf_reserve(&s->out, most);
-    if (s->held.failed || s->out.failed) return td_fail_nomem(err, "text buffers", 2 * most);
     td_detokenizer_init(&s->detokenizer, e->tokenizer, s->n_token == 0, s->show_special);
     return TD_OK;
 }
@@ -88,8 +111,7 @@ void td_sequence_free(td_sequence *s) {
     if (!s) return;
     td_kv_cache_truncate(s->engine->kv, s->slot, 0);
     s->engine->slots[s->slot] = NULL;
-    td_sampler_free(s->sampler);
-    free_stops(s);
+    free_parts(s);
     td_strbuf_clear(&s->held);
     td_strbuf_clear(&s->out);
     td_free(s->tokens);
@@ -97,8 +119,9 @@ void td_sequence_free(td_sequence *s) {
 }
 
 td_status td_sequence_set_options(td_sequence *s, const td_sequence_options *options, td_err *err) {
+    TD_TRY(apply_options(s, options, err));
     s->armed = false;
-    return apply_options(s, options, err);
+    return TD_OK;
 }
 
 /* ---- tokens in ---- */
@@ -230,7 +253,10 @@ static void shift_context(td_sequence *s) {
 
 static td_status context_full(td_sequence *s, td_event *event, bool *has_event, td_err *err) {
     switch (s->on_full) {
-    case TD_ON_FULL_SHIFT: shift_context(s); return TD_OK;
+    case TD_ON_FULL_SHIFT:
+        if (s->engine->n_ctx < 2) break; /* a shift would leave nothing */
+        shift_context(s);
+        return TD_OK;
     case TD_ON_FULL_ERROR:
         s->armed = false;
         return td_fail(err, TD_ERR_LIMIT, "the context of %d tokens is full", s->engine->n_ctx);

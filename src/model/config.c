@@ -55,10 +55,10 @@ static td_status read_sizes(td_config *c, const td_checkpoint *ckpt, td_err *err
     TD_TRY(td_config_get_int(ckpt, "embedding_length", true, 1, MAX_WIDTH, &c->n_embd, err));
     TD_TRY(td_config_get_int(ckpt, "context_length", true, 1, INT_MAX, &c->n_ctx_train, err));
     TD_TRY(get_uniform(ckpt, "feed_forward_length", true, c->n_layer, MAX_WIDTH, &c->n_ff, err));
-    TD_TRY(get_uniform(ckpt, "attention.head_count", true, c->n_layer, 65536, &c->n_head, err));
+    TD_TRY(get_uniform(ckpt, "attention.head_count", true, c->n_layer, 4096, &c->n_head, err));
     c->n_head_kv = c->n_head;
     TD_TRY(
-        get_uniform(ckpt, "attention.head_count_kv", false, c->n_layer, 65536, &c->n_head_kv, err));
+        get_uniform(ckpt, "attention.head_count_kv", false, c->n_layer, 4096, &c->n_head_kv, err));
     if (c->n_head % c->n_head_kv != 0)
         return td_fail(err, TD_ERR_FORMAT,
                        "attention.head_count %d is not a multiple of attention.head_count_kv %d",
@@ -131,7 +131,7 @@ td_status td_config_read_gguf(td_config *c, const td_checkpoint *ckpt, td_err *e
                        n_expert);
     const td_tensor *table = td_checkpoint_tensor(ckpt, "token_embd.weight");
     if (!table) return td_fail(err, TD_ERR_FORMAT, "tensor 'token_embd.weight' is missing");
-    if (table->ne[1] > INT_MAX - 1)
+    if (table->ne[1] > 1 << 28)
         return td_fail(err, TD_ERR_FORMAT, "tensor 'token_embd.weight': %lld rows are too many",
                        (long long)table->ne[1]);
     c->n_vocab = (int)table->ne[1];

@@ -7,13 +7,20 @@
 
 static size_t elem_bytes(td_kv_dtype dtype) { return dtype == TD_KV_DTYPE_F32 ? 4 : 2; }
 
-/* Pages one sequence needs at most: the whole context, or a window and a batch at any alignment. */
-static int pages_per_sequence(const td_kv_shape *shape, int n_ctx, int batch_max) {
-    const int all = (n_ctx + TD_KV_PAGE - 1) / TD_KV_PAGE;
-    if (shape->window <= 0) return all;
+/* Pages of all sequences together: each needs the whole context, or a window and a batch at any
+ * alignment. */
+static td_status count_pages(int *out, const td_kv_shape *shape, int n_seq, int n_ctx,
+                             int batch_max, td_err *err) {
+    int64_t n = ((int64_t)n_ctx + TD_KV_PAGE - 1) / TD_KV_PAGE;
     const int64_t span = (int64_t)shape->window + batch_max;
-    const int64_t n = (span + TD_KV_PAGE - 1) / TD_KV_PAGE + 1;
-    return n < all ? (int)n : all;
+    const int64_t n_window = (span + TD_KV_PAGE - 1) / TD_KV_PAGE + 1;
+    if (shape->window > 0 && n_window < n) n = n_window;
+    n *= n_seq;
+    if (n > INT32_MAX)
+        return td_fail(err, TD_ERR_LIMIT,
+                       "a KV cache for %d sequences of %d positions is too large", n_seq, n_ctx);
+    *out = (int)n;
+    return TD_OK;
 }
 
 static td_status layer_bytes(size_t *out, const td_kv_shape *shape, td_kv_dtype dtype, int n_page,
@@ -28,7 +35,8 @@ td_status td_kv_cache_bytes(size_t *out, const td_kv_shape *shapes, int n_layer,
     *out = 0;
     for (int i = 0; i < n_layer; i++) {
         size_t bytes;
-        const int n_page = n_seq * pages_per_sequence(&shapes[i], n_ctx, batch_max);
+        int n_page = 0;
+        TD_TRY(count_pages(&n_page, &shapes[i], n_seq, n_ctx, batch_max, err));
         TD_TRY(layer_bytes(&bytes, &shapes[i], dtype, n_page, err));
         TD_TRY(td_add_size(out, *out, bytes, "KV cache", err));
         TD_TRY(td_add_size(out, *out, bytes, "KV cache", err));
@@ -37,7 +45,8 @@ td_status td_kv_cache_bytes(size_t *out, const td_kv_shape *shapes, int n_layer,
 }
 
 static td_status layer_init(td_kv_layer *layer, int n_seq, int n_ctx, int batch_max, td_err *err) {
-    layer->n_page = layer->n_free = n_seq * pages_per_sequence(&layer->shape, n_ctx, batch_max);
+    TD_TRY(count_pages(&layer->n_page, &layer->shape, n_seq, n_ctx, batch_max, err));
+    layer->n_free = layer->n_page;
     layer->n_block = (n_ctx + TD_KV_PAGE - 1) / TD_KV_PAGE;
     layer->head_bytes = TD_KV_PAGE * (size_t)layer->shape.head_dim * elem_bytes(layer->dtype);
     size_t bytes;

@@ -343,6 +343,77 @@ static void test_cancel(void **state) {
     td_engine_free(e);
 }
 
+/* Options that are refused change nothing. */
+static void test_refused_options(void **state) {
+    (void)state;
+    td_engine *e = make_engine(1, 128, 8);
+    td_sequence *s = make_sequence(e, NULL);
+    append_prompt(s, 0, N_PROMPT);
+    answer whole, after;
+    generate(e, s, 10, &whole);
+    assert_int_equal(td_sequence_truncate(s, N_PROMPT, NULL), TD_OK);
+    const td_sequence_options bad = {.sampler = {.top_p = 2}};
+    assert_int_equal(td_sequence_set_options(s, &bad, NULL), TD_ERR_ARGUMENT);
+    generate(e, s, 10, &after);
+    assert_same_answer(&whole, &after);
+    td_engine_free(e);
+}
+
+/* One sequence fails; the one behind it in the same step goes on to its end. */
+static void test_one_fails_others_go_on(void **state) {
+    (void)state;
+    td_engine *e = make_engine(2, 32, 16);
+    td_sequence *full = make_sequence(e, &(td_sequence_options){.on_full = TD_ON_FULL_ERROR});
+    td_sequence *fine = make_sequence(e, NULL);
+    append_prompt(full, 0, N_PROMPT);
+    append_prompt(fine, 0, 5);
+    assert_int_equal(td_sequence_generate(full, -1, NULL), TD_OK);
+    assert_int_equal(td_sequence_generate(fine, 20, NULL), TD_OK);
+    int n_error = 0, n_token = 0;
+    for (int step = 0; step < 100 && (td_sequence_is_active(full) || td_sequence_is_active(fine));
+         step++) {
+        td_event events[2];
+        int n;
+        n_error += td_engine_step(e, events, 2, &n, NULL) == TD_ERR_LIMIT;
+        for (int i = 0; i < n; i++) n_token += events[i].seq == fine;
+    }
+    assert_int_equal(n_error, 1);
+    assert_int_equal(n_token, 20);
+    assert_false(td_sequence_is_active(full));
+    assert_false(td_sequence_is_active(fine));
+    td_engine_free(e);
+}
+
+/* A batch of one row: a prompt gets its turn beside a sequence that generates. */
+static void test_prompt_is_not_starved(void **state) {
+    (void)state;
+    td_engine *e = make_engine(2, 128, 1);
+    td_sequence *busy = make_sequence(e, NULL), *late = make_sequence(e, NULL);
+    append_prompt(busy, 0, 1);
+    append_prompt(late, 0, 5);
+    assert_int_equal(td_sequence_generate(busy, 100, NULL), TD_OK);
+    assert_int_equal(td_sequence_generate(late, 1, NULL), TD_OK);
+    td_event events[2];
+    int n;
+    for (int step = 0; step < 20; step++)
+        assert_int_equal(td_engine_step(e, events, 2, &n, NULL), TD_OK);
+    assert_false(td_sequence_is_active(late));
+    assert_true(td_sequence_is_active(busy));
+    td_engine_free(e);
+}
+
+/* A context of one token has nothing to shift: it stops. */
+static void test_smallest_context(void **state) {
+    (void)state;
+    td_engine *e = make_engine(1, 1, 1);
+    td_sequence *s = make_sequence(e, &(td_sequence_options){.on_full = TD_ON_FULL_SHIFT});
+    append_prompt(s, 0, 1);
+    answer a;
+    generate(e, s, 5, &a);
+    assert_int_equal(a.finish, TD_FINISH_CONTEXT);
+    td_engine_free(e);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_length_and_tokens),
@@ -354,6 +425,10 @@ int main(void) {
         cmocka_unit_test(test_context_full),
         cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_refused_options),
+        cmocka_unit_test(test_one_fails_others_go_on),
+        cmocka_unit_test(test_prompt_is_not_starved),
+        cmocka_unit_test(test_smallest_context),
     };
     return cmocka_run_group_tests(tests, write_model, remove_model);
 }

@@ -176,6 +176,10 @@ static void test_window_layer_is_small(void **state) {
         td_kv_cache_bytes(&bytes, shapes, N_LAYER, TD_KV_DTYPE_F16, N_SEQ, N_CTX, BATCH, NULL),
         TD_OK);
     assert_int_equal(bytes, 2 * N_SEQ * (8 + 3) * TD_KV_PAGE * N_HEAD_KV * HEAD_DIM * 2);
+    /* more pages than an int counts are refused, not wrapped */
+    assert_int_equal(
+        td_kv_cache_bytes(&bytes, shapes, N_LAYER, TD_KV_DTYPE_F16, 4096, 1 << 26, BATCH, NULL),
+        TD_ERR_LIMIT);
     teardown(&f);
 }
 
