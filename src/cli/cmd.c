@@ -103,11 +103,16 @@ bool td_cmd_open_log(const td_options *o) {
     return true;
 }
 
-void td_cmd_close_log(void) {
+int td_cmd_close_log(int code) {
     td_log_set(NULL, NULL, TD_LOG_ERROR);
-    if (log_sink.file && fclose(log_sink.file) != 0)
-        td_cmd_say("the log file is incomplete: %s", strerror(errno));
+    if (!log_sink.file) return code;
+    /* The stream remembers an earlier error but not which: a full disk is by far the likeliest. */
+    int e = ferror(log_sink.file) ? ENOSPC : 0;
+    if (fclose(log_sink.file) != 0 && e == 0) e = errno;
     log_sink.file = NULL;
+    if (e == 0) return code;
+    td_cmd_say("the log file is incomplete: %s", strerror(e));
+    return TD_EXIT_FAILURE;
 }
 
 /* ---- model and engine ---- */

@@ -52,6 +52,8 @@ int td_cmd_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Sends the library's log to standard error with --verbose and to the file of --log-file.  False
  * with a message said. */
 bool td_cmd_open_log(const td_options *o);
-void td_cmd_close_log(void);
+/* `code` is what the command would exit with: TD_EXIT_FAILURE instead, with a message said, if the
+ * log file could not be written whole. */
+int td_cmd_close_log(int code);
 
 #endif

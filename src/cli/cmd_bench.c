@@ -123,8 +123,7 @@ static int bench_main(const td_options *o) {
     td_engine *engine = td_cmd_load(&options);
     const int code = engine ? measure(o, engine, options.mode == TD_MODE_EXACT) : TD_EXIT_FAILURE;
     td_engine_free(engine);
-    td_cmd_close_log();
-    return code;
+    return td_cmd_close_log(code);
 }
 
 const td_cmd td_cmd_bench = {&spec, bench_main};

@@ -18,7 +18,7 @@ static const td_option rows[] = {
     {.name = "tokens-file", .type = TD_OPTION_STRING, .value = "FILE",
      .help = "the same from a file, as 'tandem tokenize' writes it; -: standard input"},
     {.name = "output", .short_name = 'o', .type = TD_OPTION_STRING, .value = "FILE",
-     .help = "the file to write"},
+     .help = "the file to write; -: standard output"},
 };
 /* clang-format on */
 static const td_option_group group = {"Input and output", rows, 4};
@@ -102,6 +102,7 @@ static int context_for(const char *prompt, const tokens *t) {
 
 static int load_and_write(const td_options *o, const char *model, const tokens *t) {
     const char *prompt = td_options_string(o, "prompt"), *path = td_options_string(o, "output");
+    if (strcmp(path, "-") == 0) path = "/dev/stdout";
     td_engine_options options = {.model_path = model, .n_ctx = context_for(prompt, t)};
     td_cmd_engine_options(o, &options);
     td_interrupt_install();
@@ -148,8 +149,7 @@ static int logits_main(const td_options *o) {
     } else if (status != TD_OK) {
         code = td_cmd_fail(&err);
     } else if (td_cmd_open_log(o)) {
-        code = load_and_write(o, model, &t);
-        td_cmd_close_log();
+        code = td_cmd_close_log(load_and_write(o, model, &t));
     }
     td_arena_clear(&t.arena);
     return code;

@@ -149,8 +149,7 @@ static int perplexity_main(const td_options *o) {
     const int code = load_and_measure(&j, model, o->positional[i_next]);
     td_engine_free(j.exact);
     td_engine_free(j.engine);
-    td_cmd_close_log();
-    return code;
+    return td_cmd_close_log(code);
 }
 
 const td_cmd td_cmd_perplexity = {&spec, perplexity_main};

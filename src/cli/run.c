@@ -96,8 +96,7 @@ static int run_main(const td_options *o) {
     int code = TD_EXIT_FAILURE;
     if (td_cmd_open_log(o)) {
         td_run run = {.config = &config};
-        code = run_with(&run);
-        td_cmd_close_log();
+        code = td_cmd_close_log(run_with(&run));
     }
     td_run_config_clear(&config);
     return code;
