@@ -89,11 +89,3 @@ char *td_arena_strndup(td_arena *arena, const char *s, size_t n) {
     copy[n] = 0;
     return copy;
 }
-
-size_t td_arena_mark(const td_arena *arena) { return arena->n_used; }
-
-void td_arena_reset(td_arena *arena, size_t mark) {
-    TD_ASSERT(arena->block_bytes == 0 && mark <= arena->n_used);
-    POISON(arena->block->data + mark, arena->n_used - mark);
-    arena->n_used = mark;
-}

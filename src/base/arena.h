@@ -31,8 +31,4 @@ void *td_arena_alloc(td_arena *arena, size_t bytes);
 void *td_arena_calloc(td_arena *arena, size_t n, size_t size); /* zeroed, n * size checked */
 char *td_arena_strndup(td_arena *arena, const char *s, size_t n);
 
-/* For fixed arenas: give back what came after a mark. */
-size_t td_arena_mark(const td_arena *arena);
-void td_arena_reset(td_arena *arena, size_t mark);
-
 #endif

@@ -1,10 +1,8 @@
-/* filemap.c - mapping, whole-file reads and atomic writes. */
+/* filemap.c - mapping and whole-file reads. */
 #include "base/filemap.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -57,44 +55,6 @@ void td_filemap_will_need(const td_filemap *map, size_t offset, size_t n) {
 void td_filemap_dont_need(const td_filemap *map, size_t offset, size_t n) {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     advise(map, (offset + page - 1) / page * page, (offset + n) / page * page, MADV_DONTNEED);
-}
-
-static td_status write_all(int fd, const char *path, const char *data, size_t n, td_err *err) {
-    while (n > 0) {
-        const ssize_t w = write(fd, data, n);
-        if (w < 0 && errno == EINTR) continue;
-        if (w < 0) return td_fail_errno(err, errno, "cannot write '%s'", path);
-        data += w;
-        n -= (size_t)w;
-    }
-    if (fsync(fd) != 0 && errno != EINVAL)
-        return td_fail_errno(err, errno, "cannot write '%s'", path);
-    return TD_OK;
-}
-
-/* Devices and pipes ("/dev/stdout") have nothing to be renamed over: they are written in place. */
-static int is_special(const char *path) {
-    struct stat st;
-    return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
-}
-
-td_status td_file_write_atomic(const char *path, const void *data, size_t n, td_err *err) {
-    char tmp[PATH_MAX];
-    const int special = is_special(path);
-    const int len = special ? snprintf(tmp, sizeof tmp, "%s", path)
-                            : snprintf(tmp, sizeof tmp, "%s.%ld.tmp", path, (long)getpid());
-    if (len < 0 || (size_t)len >= sizeof tmp)
-        return td_fail(err, TD_ERR_ARGUMENT, "path too long: '%s'", path);
-    const int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) return td_fail_errno(err, errno, "cannot create '%s'", tmp);
-    td_status status = write_all(fd, path, data, n, err);
-    if (close(fd) != 0 && status == TD_OK)
-        status = td_fail_errno(err, errno, "cannot write '%s'", path);
-    if (special) return status;
-    if (status == TD_OK && rename(tmp, path) != 0)
-        status = td_fail_errno(err, errno, "cannot write '%s'", path);
-    if (status != TD_OK) unlink(tmp);
-    return status;
 }
 
 td_status td_file_read(const char *path, size_t max, char **data, size_t *n, td_err *err) {

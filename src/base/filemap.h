@@ -20,10 +20,6 @@ void td_filemap_close(td_filemap *map); /* zeroed is fine */
 void td_filemap_will_need(const td_filemap *map, size_t offset, size_t n);
 void td_filemap_dont_need(const td_filemap *map, size_t offset, size_t n);
 
-/* Writes a whole file so that it appears complete or not at all: a temporary beside it, fsync,
- * rename. */
-td_status td_file_write_atomic(const char *path, const void *data, size_t n, td_err *err);
-
 /* Reads a whole small file (at most max bytes; TD_ERR_LIMIT beyond). path "-" is standard input.
  * *data is NUL-terminated beyond n and td_free()d by the caller. */
 td_status td_file_read(const char *path, size_t max, char **data, size_t *n, td_err *err);

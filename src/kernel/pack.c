@@ -3,10 +3,6 @@
 
 #include <string.h>
 
-#include "tensor/quantize.h"
-
-enum { MAX_BLOCK_BYTES = 256 };
-
 size_t td_pack_panel_bytes(td_dtype dtype, size_t k) {
     const td_dtype_info *info = td_dtype_get_info((int)dtype);
     return k / (size_t)info->block_elems * (size_t)info->block_bytes * TD_PANEL;
@@ -44,16 +40,5 @@ void td_unpack_block(td_dtype dtype, const uint8_t *panel_block, int row, uint8_
             dst += word;
             panel_block += TD_PANEL * word;
         }
-    }
-}
-
-void td_unpack_row(td_dtype dtype, const uint8_t *panel, int row, size_t k, float *y) {
-    const td_dtype_info *info = td_dtype_get_info((int)dtype);
-    const size_t elems = (size_t)info->block_elems;
-    uint8_t block[MAX_BLOCK_BYTES];
-    for (size_t i = 0; i < k; i += elems) {
-        td_unpack_block(dtype, panel, row, block);
-        td_dequantize_row(dtype, block, y + i, elems);
-        panel += (size_t)info->block_bytes * TD_PANEL;
     }
 }

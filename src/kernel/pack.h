@@ -30,7 +30,4 @@ void td_pack_panel(td_dtype dtype, const uint8_t *src, size_t row_bytes, int n_r
  * points at the block inside the panel: block i is at panel + i * TD_PANEL * block_bytes. */
 void td_unpack_block(td_dtype dtype, const uint8_t *panel_block, int row, uint8_t *dst);
 
-/* y[k] = row `row` of a panel, dequantized. */
-void td_unpack_row(td_dtype dtype, const uint8_t *panel, int row, size_t k, float *y);
-
 #endif
