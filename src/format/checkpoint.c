@@ -241,6 +241,11 @@ void td_checkpoint_close(td_checkpoint *ckpt) {
 
 /* ---- accessors ---- */
 
+td_checkpoint_kind td_checkpoint_get_kind(const td_checkpoint *ckpt) {
+    (void)ckpt;
+    return TD_CHECKPOINT_GGUF;
+}
+
 const char *td_checkpoint_path(const td_checkpoint *ckpt) { return ckpt->path; }
 
 const char *td_checkpoint_format(const td_checkpoint *ckpt) {

@@ -1,7 +1,14 @@
 /* checkpoint.h - a directory of named tensors and metadata over one or many mapped files.
  *
- * GGUF today (one file, or split as PREFIX-00001-of-00003.gguf, opened by any of its parts);
- * safetensors will join behind the same noun.  The files are mapped, never copied: every pointer
+ * Two kinds stand behind the one noun.  GGUF: one file, or split as PREFIX-00001-of-00003.gguf,
+ * opened by any of its parts.  Hugging Face: a folder with config.json and safetensors files,
+ * opened by the folder or by any of these files; tensors have the names of their modules
+ * ("model.layers.0.self_attn.q_proj.weight"), quantized weights are one tensor each under the name
+ * of the weight they stand for (tensor/source.h), and the metadata are config.json's members,
+ * nested ones with dots ("rope_scaling.factor", "text_config.hidden_size", "architectures" an array
+ * of strings), null being absent; generation_config.json's follow under "generation_config.".
+ *
+ * The files are mapped, never copied: every pointer
  * handed out points into a mapping or into the checkpoint and dies with td_checkpoint_close().
  * Files are untrusted: every count, offset, type and alignment is checked once, at open, so the
  * accessors cannot fail. */
@@ -24,6 +31,9 @@ td_status td_checkpoint_open(td_checkpoint **out, const char *path, td_err *err)
 td_status td_checkpoint_open_memory(td_checkpoint **out, const void *image, size_t n,
                                     const char *name, td_err *err);
 void td_checkpoint_close(td_checkpoint *ckpt); /* NULL is fine */
+
+typedef enum td_checkpoint_kind { TD_CHECKPOINT_GGUF, TD_CHECKPOINT_HF } td_checkpoint_kind;
+td_checkpoint_kind td_checkpoint_get_kind(const td_checkpoint *ckpt);
 
 const char *td_checkpoint_path(const td_checkpoint *ckpt);   /* as opened */
 const char *td_checkpoint_format(const td_checkpoint *ckpt); /* "GGUF v3" */
@@ -93,10 +103,10 @@ td_status td_checkpoint_get_ints(const td_checkpoint *ckpt, const char *key, boo
 
 /* ---- vocabulary and template ---- */
 
-/* Fills a td_vocab (text/vocab.h) from tokenizer.* metadata; its strings are borrowed from the
- * checkpoint. Fails with a named error on: no tokenizer, unknown model, arrays of different
- * lengths, wrong element types, special ids out of range, a BPE vocabulary without merges,
- * malformed byte tokens. */
+/* Fills a td_vocab (text/vocab.h) from tokenizer.* metadata, or from the tokenizer files of a
+ * folder; its strings may be borrowed from the checkpoint. Fails with a named error on: no
+ * tokenizer, unknown model, arrays of different lengths, wrong element types, special ids out of
+ * range, a BPE vocabulary without merges, malformed byte tokens. */
 td_status td_checkpoint_read_vocab(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err);
 
 #endif

@@ -288,7 +288,7 @@ static td_status read_dtype(td_cursor *c, td_tensor *t, td_err *err) {
     uint32_t id;
     TD_TRY(td_cursor_u32(c, &id, t->name, err));
     const bool fits = id <= INT32_MAX;
-    if (!fits || !td_dtype_get_info((int)id))
+    if (!fits || id >= TD_N_GGUF_DTYPE || !td_dtype_get_info((int)id))
         return td_fail(err, TD_ERR_UNSUPPORTED,
                        "%s: tensor '%s' has type %" PRIu32 " (%s), which this build does not know",
                        c->name, t->name, id, fits ? td_dtype_name((int)id) : "unknown");

@@ -19,15 +19,18 @@
 
 enum { TD_PANEL = 16 };
 
-/* Bytes of one panel of k columns; k is a multiple of the block. */
+/* Bytes of one panel of k columns; k is a multiple of the block, unless the type's rows may end
+ * with a short block (td_dtype_info.short_tail). */
 size_t td_pack_panel_bytes(td_dtype dtype, size_t k);
 
 /* Packs rows [0, n_row) of a row-major matrix (n_row <= TD_PANEL) into one panel. */
 void td_pack_panel(td_dtype dtype, const uint8_t *src, size_t row_bytes, int n_row, size_t k,
                    uint8_t *dst);
 
-/* Gathers one block of one row (0..15) of a panel block back into the file's layout.  panel_block
- * points at the block inside the panel: block i is at panel + i * TD_PANEL * block_bytes. */
-void td_unpack_block(td_dtype dtype, const uint8_t *panel_block, int row, uint8_t *dst);
+/* Gathers one block of one row (0..15) of a panel block back into the file's layout: its first
+ * n_byte bytes, all but in a short block.  panel_block points at the block inside the panel: block
+ * i is at panel + i * TD_PANEL * block_bytes. */
+void td_unpack_block(td_dtype dtype, const uint8_t *panel_block, int row, size_t n_byte,
+                     uint8_t *dst);
 
 #endif

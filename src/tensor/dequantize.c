@@ -116,6 +116,51 @@ static void dequantize_nvfp4(const uint8_t *b, float *y, size_t k) {
         }
 }
 
+/* E4M3 as in OCP's OFP8 specification: bias 7, no infinities, 0x7f and 0xff are NaN. */
+static float e4m3(uint8_t b) {
+    const int exponent = b >> 3 & 15, mantissa = b & 7;
+    if ((b & 0x7F) == 0x7F) return NAN;
+    const float f =
+        exponent ? ldexpf((float)(8 + mantissa), exponent - 10) : ldexpf((float)mantissa, -9);
+    return b & 0x80 ? -f : f;
+}
+
+static void dequantize_f8_e4m3(const uint8_t *b, float *y, size_t k) {
+    for (size_t left = k; left > 0;) {
+        const size_t n = left < 128 ? left : 128;
+        float d;
+        memcpy(&d, b, sizeof d);
+        for (size_t j = 0; j < n; j++) y[j] = e4m3(b[4 + j]) * d;
+        b += 4 + n;
+        y += n;
+        left -= n;
+    }
+}
+
+static void dequantize_int4(const uint8_t *b, float *y, size_t k) {
+    for (const float *end = y + k; y < end; y += 32, b += 18) {
+        const float d = td_bf16_to_f32(load_u16(b));
+        for (int j = 0; j < 16; j++) {
+            y[j] = d * (float)((b[2 + j] & 15) - 8);
+            y[j + 16] = d * (float)((b[2 + j] >> 4) - 8);
+        }
+    }
+}
+
+/* n_run runs of 32 weights share a scale and a zero. */
+static void dequantize_int4_z(const uint8_t *b, float *y, size_t k, int n_run) {
+    for (const float *end = y + k; y < end; b += 3 + 16 * n_run) {
+        const float d = load_f16(b);
+        const int z = b[2];
+        for (int run = 0; run < n_run; run++, y += 32)
+            for (int j = 0; j < 16; j++) {
+                const uint8_t q = b[3 + 16 * run + j];
+                y[j] = d * (float)((q & 15) - z);
+                y[j + 16] = d * (float)((q >> 4) - z);
+            }
+    }
+}
+
 void td_dequantize_row(td_dtype dtype, const void *src, float *y, size_t k) {
     switch (dtype) {
     case TD_DTYPE_F32: dequantize_f32(src, y, k); return;
@@ -144,6 +189,11 @@ void td_dequantize_row(td_dtype dtype, const void *src, float *y, size_t k) {
     case TD_DTYPE_IQ4_XS: td_dequantize_iq4_xs(src, y, k); return;
     case TD_DTYPE_MXFP4: dequantize_mxfp4(src, y, k); return;
     case TD_DTYPE_NVFP4: dequantize_nvfp4(src, y, k); return;
+    case TD_DTYPE_F8_E4M3: dequantize_f8_e4m3(src, y, k); return;
+    case TD_DTYPE_INT4: dequantize_int4(src, y, k); return;
+    case TD_DTYPE_INT4_Z32: dequantize_int4_z(src, y, k, 1); return;
+    case TD_DTYPE_INT4_Z128: dequantize_int4_z(src, y, k, 4); return;
+    case TD_N_GGUF_DTYPE:
     case TD_N_DTYPE: break;
     }
     TD_ASSERT(false); /* known by size only: refused where tensors are bound */

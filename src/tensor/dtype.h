@@ -1,7 +1,9 @@
 /* dtype.h - the element and block types of weights: alone knows how big a block is.
  *
  * Numbers and layouts are those of GGUF (ggml's types); a dtype's value is its GGUF id, so that
- * reading a file is a range check.  Block layouts: docs of the fields in dtype.c. */
+ * reading a file is a range check.  Types that only safetensors files hold have ids from 64 on:
+ * there several tensors make one weight, and tensor/source.h makes blocks of them, row by row.
+ * Block layouts: docs of the fields in dtype.c. */
 #ifndef TD_TENSOR_DTYPE_H
 #define TD_TENSOR_DTYPE_H
 
@@ -38,7 +40,15 @@ typedef enum td_dtype {
     TD_DTYPE_TQ2_0 = 35,
     TD_DTYPE_MXFP4 = 39,
     TD_DTYPE_NVFP4 = 40,
-    TD_N_DTYPE = 43 /* ids up to 42 are known by name, see td_dtype_name */
+    TD_N_GGUF_DTYPE = 43, /* ids up to 42 are known by name, see td_dtype_name */
+
+    /* FP8 E4M3 (no infinities, 0x7f and 0xff are NaN) with one f32 scale for 128 elements along k,
+     * the last ones of a row being fewer where k is no multiple (short_tail). */
+    TD_DTYPE_F8_E4M3 = 64,
+    TD_DTYPE_INT4 = 65,      /* (q - 8) d with a bf16 d for 32, nibbles as in Q4_0 */
+    TD_DTYPE_INT4_Z32 = 66,  /* (q - z) d with an f16 d and a byte z for 32, nibbles as in Q4_0 */
+    TD_DTYPE_INT4_Z128 = 67, /* the same for 128: four runs of 16 bytes, each as in Q4_0 */
+    TD_N_DTYPE = 68
 } td_dtype;
 
 /* A run of equal words inside a block, for packing (kernel/pack.h): all blocks are such runs, end
@@ -55,6 +65,8 @@ typedef struct td_dtype_info {
     int block_elems;  /* weights per block; 1 for plain types */
     int block_bytes;  /* bytes per block; never 0 */
     bool readable;    /* td_dequantize_row knows it; else good for listing only */
+    bool short_tail;  /* k need not be a multiple of block_elems: the last block of a row ends
+                         after its last element, its last field holding one byte per element */
     td_block_field fields[TD_MAX_BLOCK_FIELDS]; /* up to the first with n_word 0; readable only */
 } td_dtype_info;
 
@@ -68,7 +80,8 @@ const char *td_dtype_name(int id);
 /* The dtype called `name` (any case; one that has an info), or -1. */
 int td_dtype_from_name(const char *name);
 
-/* Bytes of a row of k elements: k must be a multiple of block_elems (TD_ERR_FORMAT else). */
+/* Bytes of a row of k elements: k must be a multiple of block_elems (TD_ERR_FORMAT else), unless
+ * the type has short_tail. */
 td_status td_dtype_row_bytes(size_t *out, td_dtype dtype, size_t k, td_err *err);
 
 #endif

@@ -1,4 +1,8 @@
-/* tensor.h - a named array in a checkpoint: shape, type and borrowed bytes. */
+/* tensor.h - a named array in a checkpoint: shape, type and borrowed bytes.
+ *
+ * Most tensors are rows of blocks, one after the other.  Two things make others of them, and
+ * td_tensor_row() hides both: a view takes some rows of a tensor (q out of a fused qkv), and a
+ * source (source.h) says how several arrays of a safetensors file make one weight. */
 #ifndef TD_TENSOR_TENSOR_H
 #define TD_TENSOR_TENSOR_H
 
@@ -9,6 +13,14 @@
 
 enum { TD_MAX_DIMS = 4 };
 
+typedef struct td_source td_source;
+
+/* Row r of a view is row first + r / group * stride + r % group of the whole.  group 0: of no view,
+ * row r is row r. */
+typedef struct td_row_map {
+    int64_t first, group, stride;
+} td_row_map;
+
 typedef struct td_tensor {
     const char *name; /* borrowed from the checkpoint */
     td_dtype dtype;
@@ -16,10 +28,22 @@ typedef struct td_tensor {
     int64_t
         ne[TD_MAX_DIMS]; /* ne[0] varies fastest: a linear layer is {in, out}; unused ones are 1 */
     const uint8_t *data; /* borrowed from the file map; may be unaligned */
-    size_t n_bytes;
-    int i_file;    /* which file of a split checkpoint */
-    size_t offset; /* of data in that file */
+    size_t n_bytes;      /* of data in the file; with a source, of all its arrays together */
+    int i_file;          /* which file of a split checkpoint */
+    size_t offset;       /* of data in that file */
+    const td_source *source; /* borrowed from the checkpoint; NULL: data holds rows of blocks */
+    td_row_map map;          /* of a view */
 } td_tensor;
+
+/* Bytes of a row of blocks; checked at open, cannot overflow. */
+size_t td_tensor_row_bytes(const td_tensor *t);
+
+/* Row `row` of ne[0] elements as blocks of t->dtype: a pointer into the file where it lies there as
+ * such, else scratch[td_tensor_row_bytes(t)], filled. */
+const uint8_t *td_tensor_row(const td_tensor *t, int64_t row, uint8_t *scratch);
+
+/* The first n_row rows that `map` takes from t, a tensor that is no view, all of them inside it. */
+td_tensor td_tensor_view(const td_tensor *t, int64_t n_row, td_row_map map);
 
 /* ne[0] * ne[1] * ...; checked at open, cannot overflow. */
 static inline int64_t td_tensor_elems(const td_tensor *t) {

@@ -75,7 +75,7 @@ static void test_fields_fill_the_block(void **state) {
         assert_int_equal(bytes, info->readable ? info->block_bytes : 0);
         n_readable += info->readable;
     }
-    assert_int_equal(n_readable, 26);
+    assert_int_equal(n_readable, 30);
 }
 
 static void test_names(void **state) {

@@ -192,10 +192,10 @@ static void test_golden_dequantize(void **state) {
     }
 }
 
-/* No readable type goes without: F32 alone has a test of its own. */
+/* No readable type of GGUF goes without: F32 alone has a test of its own. */
 static void test_golden_is_complete(void **state) {
     (void)state;
-    for (int id = 0; id < TD_N_DTYPE; id++) {
+    for (int id = 0; id < TD_N_GGUF_DTYPE; id++) {
         const td_dtype_info *info = td_dtype_get_info(id);
         bool found = id == TD_DTYPE_F32;
         for (size_t i = 0; i < sizeof golden_blocks / sizeof golden_blocks[0]; i++)

@@ -19,9 +19,10 @@ static void clear_outputs(const td_gemm_args *g) {
 /* Block b of output o, gathered into the file's layout. */
 static void fetch_block(const td_gemm_args *g, td_dtype dtype, int o, int b, uint8_t *block) {
     const size_t panel_bytes = td_pack_panel_bytes(dtype, (size_t)g->k);
-    const size_t block_bytes = (size_t)td_dtype_get_info((int)dtype)->block_bytes * TD_PANEL;
+    const size_t block_bytes = (size_t)td_dtype_get_info((int)dtype)->block_bytes;
     const uint8_t *panel = g->w + (size_t)(o / TD_PANEL) * panel_bytes;
-    td_unpack_block(dtype, panel + (size_t)b * block_bytes, o % TD_PANEL, block);
+    td_unpack_block(dtype, panel + (size_t)b * block_bytes * TD_PANEL, o % TD_PANEL, block_bytes,
+                    block);
 }
 
 /* ---- 32-element blocks: w = d * q + m ---- */
