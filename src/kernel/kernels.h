@@ -73,14 +73,25 @@ typedef struct td_gemm_impl {
  * rounded in the order (x * r) * w; w NULL: all ones. y may be x. */
 typedef void td_rms_norm_fn(float *y, const float *x, const float *w, int n, float eps);
 
-/* y[i] = act(gate[i]) * up[i]; silu(g) = g / (1 + e(-g)); gelu_tanh(g) = g / (1 + e(-2u)) with
- * 2u = g * fma(g * g, C2, C1).  e is td_exp of ref/exp.h.  y may be gate or up. */
+/* y = (x - mean) * (1 / sqrt(mean of (x - mean)^2 + eps)) * w + b: both sums in lanes, the second
+ * by fma(d, d, lane) of d = x - mean, each product and sum at the end rounded; w NULL: all ones, b
+ * NULL: zeros.  y may be x. */
+typedef void td_layer_norm_fn(float *y, const float *x, const float *w, const float *b, int n,
+                              float eps);
+
+/* y[i] = act(gate[i]) * up[i], up NULL: all ones; silu(g) = g / (1 + e(-g)); gelu_tanh(g) = g / (1
+ * + e(-2u)) with 2u = g * fma(g * g, C2, C1); gelu(g) = max(g, 0) - a cdf(-a), a = min(|g|, 30).  e
+ * is td_exp of ref/exp.h, where the rest of gelu is written down.  y may be gate or up. */
 typedef void td_glu_fn(float *y, const float *gate, const float *up, int n);
 
 /* y[i] += x[i] */
 typedef void td_add_fn(float *y, const float *x, int n);
 /* y[i] *= c */
 typedef void td_scale_fn(float *y, float c, int n);
+
+/* x[i] = cap * tanh(x[i] / cap) in place, 0 < cap < inf; tanh is td_tanh of ref/exp.h.  Relative
+ * error below 7 * 2^-24, wherever x / cap is no denormal. */
+typedef void td_softcap_fn(float *x, int n, float cap);
 
 /* max of x[n], -inf for n 0; NaN are ignored. */
 typedef float td_max_fn(const float *x, int n);
@@ -120,9 +131,11 @@ typedef struct td_kernels {
     td_gemm_impl gemm[TD_N_DTYPE];
     td_quantize_act_fn *quantize_act[TD_N_ACT_TYPE]; /* [TD_ACT_F32] is NULL */
     td_rms_norm_fn *rms_norm;
-    td_glu_fn *swiglu, *geglu_tanh;
+    td_layer_norm_fn *layer_norm;
+    td_glu_fn *swiglu, *geglu_tanh, *geglu;
     td_add_fn *add;
     td_scale_fn *scale;
+    td_softcap_fn *softcap;
     td_max_fn *max;
     td_exp_sum_fn *exp_sum;
     td_to_f16_fn *to_f16;

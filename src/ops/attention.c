@@ -7,8 +7,7 @@
 typedef struct attention_job {
     const td_step *step;
     const td_kv_layer *layer;
-    int n_head;
-    float scale;
+    const td_attention_spec *spec;
     const float *q;
     float *out;
 } attention_job;
@@ -16,19 +15,21 @@ typedef struct attention_job {
 /* One query head of one token. */
 static void attend(const attention_job *job, int i_token, int head) {
     const td_kernels *kernels = job->step->kernels;
+    const td_attention_spec *spec = job->spec;
     const td_kv_layer *layer = job->layer;
     const td_kv_shape *shape = &layer->shape;
     const int position = job->step->batch->position[i_token], head_dim = shape->head_dim;
     const int *page_of =
         layer->page_of + (ptrdiff_t)job->step->batch->sequence[i_token] * layer->n_block;
-    const int head_kv = head / (job->n_head / shape->n_head_kv);
+    const int head_kv = head / (spec->n_head / shape->n_head_kv);
     const size_t row_bytes = layer->head_bytes / TD_KV_PAGE;
-    const ptrdiff_t at = ((ptrdiff_t)i_token * job->n_head + head) * head_dim;
+    const ptrdiff_t at = ((ptrdiff_t)i_token * spec->n_head + head) * head_dim;
     const float *q = job->q + at;
     float *acc = job->out + at;
 
     memset(acc, 0, (size_t)head_dim * sizeof *acc);
-    float max = -INFINITY, sum = 0;
+    /* A sink is a logit that was there before the first position and has no value. */
+    float max = spec->sinks ? spec->sinks[head] : -INFINITY, sum = spec->sinks ? 1.0f : 0.0f;
     int first = 0;
     if (shape->window > 0 && position >= shape->window) first = position - shape->window + 1;
     for (int block = first / TD_KV_PAGE; block <= position / TD_KV_PAGE; block++) {
@@ -40,7 +41,9 @@ static void attend(const attention_job *job, int i_token, int head) {
                 layer->head_bytes +
             (size_t)from * row_bytes;
         float p[TD_KV_PAGE];
-        kernels->attn_score[layer->dtype](p, q, layer->k + offset, to - from, head_dim, job->scale);
+        kernels->attn_score[layer->dtype](p, q, layer->k + offset, to - from, head_dim,
+                                          spec->scale);
+        if (spec->softcap > 0) kernels->softcap(p, to - from, spec->softcap);
         const float block_max = kernels->max(p, to - from);
         if (block_max > max) { /* what was summed so far was relative to a smaller maximum */
             float factor = max;
@@ -58,12 +61,13 @@ static void attend(const attention_job *job, int i_token, int head) {
 static void attend_items(void *context, int begin, int end, int i_thread) {
     (void)i_thread;
     const attention_job *job = context;
-    for (int i = begin; i < end; i++) attend(job, i / job->n_head, i % job->n_head);
+    const int n_head = job->spec->n_head;
+    for (int i = begin; i < end; i++) attend(job, i / n_head, i % n_head);
 }
 
-void td_attention_forward(td_step *step, int i_layer, int n_head, float scale, const float *q,
+void td_attention_forward(td_step *step, int i_layer, const td_attention_spec *spec, const float *q,
                           float *out) {
-    attention_job job = {step, &step->kv->layers[i_layer], n_head, scale, q, out};
-    td_pool_run(step->pool, step->batch->n * n_head, step->batch->n > 8 ? 8 : 1, attend_items,
+    attention_job job = {step, &step->kv->layers[i_layer], spec, q, out};
+    td_pool_run(step->pool, step->batch->n * spec->n_head, step->batch->n > 8 ? 8 : 1, attend_items,
                 &job);
 }

@@ -9,8 +9,16 @@
 
 #include "ops/kv_cache.h"
 
+typedef struct td_attention_spec {
+    int n_head;
+    float scale;        /* of q k */
+    float softcap;      /* s = softcap * tanh(s / softcap) after the scale, as Gemma 2; 0: none */
+    const float *sinks; /* borrowed; [n_head] a logit per head that joins the softmax and has no
+                         * value, as gpt-oss; NULL: none */
+} td_attention_spec;
+
 /* Keys and values of the batch must have been written.  q, out: [batch n][n_head * head_dim]. */
-void td_attention_forward(td_step *step, int i_layer, int n_head, float scale, const float *q,
+void td_attention_forward(td_step *step, int i_layer, const td_attention_spec *spec, const float *q,
                           float *out);
 
 #endif

@@ -6,25 +6,49 @@
 #include "ops/step.h"
 #include "tensor/tensor.h"
 
-/* A bound RMS norm.  Lifetime: model. */
+typedef enum td_norm_kind { TD_NORM_RMS, TD_NORM_LAYER } td_norm_kind;
+
+/* A bound norm over rows of n.  n of 0: the module is absent.  Lifetime: model. */
 typedef struct td_norm {
-    const float *weight; /* owned by the model's arena; [n] */
+    td_norm_kind kind;
+    const float *weight; /* owned by the model's arena; [n_set][n], or NULL: ones */
+    const float *bias;   /* owned by the model's arena; [n], or NULL: zeros; of TD_NORM_LAYER */
     int n;
+    int n_set; /* row i uses set i % n_set: heads with weights of their own; else 1 */
     float eps;
 } td_norm;
 
-/* y[i] = row token[i] of the table {n_embd, n_vocab}, dequantized, times scale. */
+/* y[i] = row token[i] of the table {n_embd, n_vocab}, which has no source, dequantized, times
+ * scale.
+ */
 void td_embed_forward(td_step *step, const td_tensor *table, float scale, float *y);
 
-/* y = rms_norm(x) for m rows of norm->n; y may be x. */
+/* y[i] += row position[i] of the table {n_embd, n_ctx}, which has no source. */
+void td_position_forward(td_step *step, const td_tensor *table, float *y);
+
+/* y = norm(x) for m rows of norm->n; y may be x. */
 void td_norm_forward(td_step *step, const td_norm *norm, const float *x, float *y, int m);
 
 /* y += x over m rows of n. */
 void td_add_forward(td_step *step, float *y, const float *x, int m, int n);
 
-typedef enum td_activation { TD_ACTIVATION_SILU, TD_ACTIVATION_GELU_TANH } td_activation;
+/* y *= c over m rows of n. */
+void td_scale_forward(td_step *step, float *y, float c, int m, int n);
 
-/* gate = act(gate) * up over m rows of n. */
+/* x = cap * tanh(x / cap) over m rows of n. */
+void td_softcap_forward(td_step *step, float *x, int m, int n, float cap);
+
+typedef enum td_activation {
+    TD_ACTIVATION_SILU,
+    TD_ACTIVATION_GELU_TANH, /* gelu by tanh: "gelu_new", "gelu_pytorch_tanh" */
+    TD_ACTIVATION_GELU       /* gelu by erf */
+} td_activation;
+
+/* gate = act(gate) * up over m rows of n; up NULL: gate = act(gate). */
 void td_glu_forward(td_step *step, td_activation act, float *gate, const float *up, int m, int n);
+
+/* Scales each of n_head heads of x [m][n_head * head_dim] by the sigmoid of its gate [m][n_head].
+ */
+void td_head_gate_forward(td_step *step, const float *gate, float *x, int n_head, int head_dim);
 
 #endif

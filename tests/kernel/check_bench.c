@@ -169,6 +169,7 @@ typedef enum vector_kind {
     V_GEGLU,
     V_ADD,
     V_SCALE,
+    V_SOFTCAP,
     V_MAX,
     V_EXP_SUM,
     V_TO_F16,
@@ -192,6 +193,7 @@ static const struct {
     {"geglu_tanh",          "n4096",     12.0 * VECTOR_N      },
     {"add",                 "n4096",     12.0 * VECTOR_N      },
     {"scale",               "n4096",     8.0 * VECTOR_N       },
+    {"softcap",             "n4096",     8.0 * VECTOR_N       },
     {"max",                 "n4096",     4.0 * VECTOR_N       },
     {"exp_sum",             "n4096",     8.0 * VECTOR_N       },
     {"to_f16",              "n4096",     6.0 * VECTOR_N       },
@@ -213,6 +215,7 @@ static void call_vector(void *arg) {
     case V_GEGLU: t->geglu_tanh(v->y, v->x, v->w, VECTOR_N); break;
     case V_ADD: t->add(v->y, v->x, VECTOR_N); break;
     case V_SCALE: t->scale(v->y, 1.0f, VECTOR_N); break;
+    case V_SOFTCAP: t->softcap(v->y, VECTOR_N, 30.0f); break;
     case V_MAX: v->y[0] = t->max(v->x, VECTOR_N); break;
     case V_EXP_SUM:
         memcpy(v->y, v->x, VECTOR_N * sizeof(float));

@@ -181,6 +181,22 @@ static void rms_norm_other_product(float *y, const float *x, const float *w, int
 static void plant_rms_one_lane(td_kernels *t) { t->rms_norm = rms_norm_one_lane; }
 static void plant_rms_other_product(td_kernels *t) { t->rms_norm = rms_norm_other_product; }
 
+static void layer_norm_raw_variance(float *y, const float *x, const float *w, const float *b, int n,
+                                    float eps) {
+    float sum = 0, square = 0;
+    for (int i = 0; i < n; i++) {
+        sum += x[i];
+        square = fmaf(x[i], x[i], square);
+    }
+    const float mean = sum / (float)n, r = 1.0f / sqrtf(square / (float)n - mean * mean + eps);
+    for (int i = 0; i < n; i++) y[i] = (x[i] - mean) * r * (w ? w[i] : 1) + (b ? b[i] : 0);
+}
+static void plant_layer_norm(td_kernels *t) { t->layer_norm = layer_norm_raw_variance; }
+
+static void geglu_library_erf(float *y, const float *gate, const float *up, int n) {
+    for (int i = 0; i < n; i++)
+        y[i] = gate[i] * 0.5f * (1 + erff(gate[i] * sqrtf(0.5f))) * (up ? up[i] : 1);
+}
 static void swiglu_library_exp(float *y, const float *gate, const float *up, int n) {
     for (int i = 0; i < n; i++) y[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
 }
@@ -193,6 +209,7 @@ static void geglu_unfused(float *y, const float *gate, const float *up, int n) {
 static void plant_glu(td_kernels *t) {
     t->swiglu = swiglu_library_exp;
     t->geglu_tanh = geglu_unfused;
+    t->geglu = geglu_library_erf;
 }
 
 static void swiglu_no_alias(float *y, const float *gate, const float *up, int n) {
@@ -205,6 +222,10 @@ static void add_without_tail(float *y, const float *x, int n) { td_add_ref(y, x,
 static void scale_past_end(float *y, float c, int n) {
     td_scale_ref(y, c, n);
     if (n % 16) y[n] = 0;
+}
+/* Right to an ulp or two, but the C library's tanh and not ours. */
+static void softcap_by_library(float *x, int n, float cap) {
+    for (int i = 0; i < n; i++) x[i] = cap * tanhf(x[i] / cap);
 }
 static float max_wrong_zero(const float *x, int n) { return td_max_ref(x, n) + 0.0f; }
 static float max_takes_nan(const float *x, int n) {
@@ -226,6 +247,7 @@ static void to_f16_truncated(uint16_t *dst, const float *src, int n) {
 }
 static void plant_add(td_kernels *t) { t->add = add_without_tail; }
 static void plant_scale(td_kernels *t) { t->scale = scale_past_end; }
+static void plant_softcap(td_kernels *t) { t->softcap = softcap_by_library; }
 static void plant_max_zero(td_kernels *t) { t->max = max_wrong_zero; }
 static void plant_max_nan(td_kernels *t) { t->max = max_takes_nan; }
 static void plant_exp_sum(td_kernels *t) { t->exp_sum = exp_sum_in_order; }
@@ -295,10 +317,12 @@ const check_plant check_plants[] = {
     {"quantize_act_*", "rounds half up; sums over the wrong groups",    plant_quantize,          false},
     {"rms_norm",       "one lane instead of 16",                        plant_rms_one_lane,      false},
     {"rms_norm",       "multiplies r * w first",                        plant_rms_other_product, false},
-    {"*glu*",          "another exp; a product and sum not fused",      plant_glu,               false},
+    {"layer_norm",     "the variance as a difference of means",         plant_layer_norm,        false},
+    {"*glu*",          "another exp or erf; a product not fused",       plant_glu,               false},
     {"swiglu",         "writes y before reading the gate",              plant_swiglu_no_alias,   false},
     {"add",            "the tail is missing",                           plant_add,               false},
     {"scale",          "writes past the end",                           plant_scale,             false},
+    {"softcap",        "another tanh",                                  plant_softcap,           false},
     {"max",            "loses the sign of zero",                        plant_max_zero,          false},
     {"max",            "takes NaN for a maximum",                       plant_max_nan,           false},
     {"exp_sum",        "adds in order",                                 plant_exp_sum,           false},

@@ -5,6 +5,7 @@
  * does the rest. */
 #include "kernel/check_vector.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -100,24 +101,57 @@ void check_rms_norm(check *c, const check_slot *slot) {
     }
 }
 
+/* The bias lies behind the weights: one input for both. */
+static void call_layer_norm(vector_call *v) {
+    const float *b = v->flag && v->w ? v->w + v->n : NULL;
+    ((td_layer_norm_fn *)v->fn)(v->y, v->x, v->w, b, v->n, v->number);
+}
+
+void check_layer_norm(check *c, const check_slot *slot) {
+    static const char *const form_names[] = {"", "/y=x", "/no-w", "/no-b"};
+    (void)slot;
+    for (int i = 0; i < COUNT(n_list); i++) {
+        for (int kind = 0; kind <= DATA_BITS; kind++) {
+            for (int form = 0; form < COUNT(form_names); form++) {
+                const int n = n_list[i];
+                if (!check_begin(c, "%s/n%d%s", check_data_name((check_data)kind), n,
+                                 form_names[form]))
+                    continue;
+                vector_call v = {.call = call_layer_norm,
+                                 .n = n,
+                                 .number = kind == DATA_ZERO ? 0.0f : 1e-5f,
+                                 .flag = form != 3,
+                                 .y_bytes = (size_t)n * sizeof(float),
+                                 .offset = offsetof(td_kernels, layer_norm)};
+                v.x = random_floats(c, 0, n, (check_data)kind);
+                if (form != 2) v.w = random_floats(c, 1, 2 * n, DATA_NORMAL);
+                if (form == 1) v.over = OVER_X, v.initial = v.x;
+                run_variants(c, &v);
+            }
+        }
+    }
+}
+
 static void call_glu(vector_call *v) { ((td_glu_fn *)v->fn)(v->y, v->x, v->w, v->n); }
 
 void check_glu(check *c, const check_slot *slot) {
+    static const size_t offsets[] = {offsetof(td_kernels, swiglu), offsetof(td_kernels, geglu_tanh),
+                                     offsetof(td_kernels, geglu)};
     for (int i = 0; i < COUNT(n_list); i++) {
         for (int kind = 0; kind < N_CHECK_DATA; kind++) {
-            for (int over = 0; over < N_OVERLAP; over++) {
+            for (int over = 0; over <= N_OVERLAP; over++) { /* the last: apart, without w */
                 const int n = n_list[i];
                 if (!check_begin(c, "%s/n%d%s", check_data_name((check_data)kind), n,
-                                 overlap_names[over]))
+                                 over == N_OVERLAP ? "/no-up" : overlap_names[over]))
                     continue;
                 vector_call v = {.call = call_glu,
                                  .n = n,
                                  .y_bytes = (size_t)n * sizeof(float),
-                                 .over = (overlap)over,
-                                 .offset = slot->id ? offsetof(td_kernels, geglu_tanh)
-                                                    : offsetof(td_kernels, swiglu)};
+                                 .over = over == N_OVERLAP ? APART : (overlap)over,
+                                 .offset = offsets[slot->id]};
                 v.x = random_floats(c, 0, n, (check_data)kind);
-                v.w = random_floats(c, 1, n, kind == DATA_BITS ? DATA_BITS : DATA_NORMAL);
+                if (over != N_OVERLAP)
+                    v.w = random_floats(c, 1, n, kind == DATA_BITS ? DATA_BITS : DATA_NORMAL);
                 v.initial = over == OVER_X ? v.x : over == OVER_W ? v.w : NULL;
                 run_variants(c, &v);
             }
@@ -125,10 +159,11 @@ void check_glu(check *c, const check_slot *slot) {
     }
 }
 
-/* ---- add, scale, max, exp_sum, to_f16 ---- */
+/* ---- add, scale, softcap, max, exp_sum, to_f16 ---- */
 
 static void call_add(vector_call *v) { ((td_add_fn *)v->fn)(v->y, v->x, v->n); }
 static void call_scale(vector_call *v) { ((td_scale_fn *)v->fn)(v->y, v->number, v->n); }
+static void call_softcap(vector_call *v) { ((td_softcap_fn *)v->fn)(v->y, v->n, v->number); }
 static void call_max(vector_call *v) { v->result = ((td_max_fn *)v->fn)(v->x, v->n); }
 static void call_exp_sum(vector_call *v) {
     v->result = ((td_exp_sum_fn *)v->fn)(v->y, v->n, v->number);
@@ -167,6 +202,53 @@ void check_scale(check *c, const check_slot *slot) {
                              .initial = random_floats(c, 0, n, (check_data)kind),
                              .offset = offsetof(td_kernels, scale)};
             run_variants(c, &v);
+        }
+    }
+}
+
+/* The reference stays within the bound of kernels.h; where x / cap may be denormal, within a few
+ * steps of the denormals times cap. */
+static void check_cap_against_double(check *c, const float *x, const float *y, int n, float cap) {
+    for (int i = 0; i < n; i++) {
+        if (isnan(x[i])) continue;
+        const double want = (double)cap * tanh((double)x[i] / (double)cap);
+        const double bound = fmax(7 * 0x1p-24 * fabs(want), 4 * fmax(1, (double)cap) * 0x1p-149);
+        if (!(fabs((double)y[i] - want) <= bound))
+            check_fail(c, "softcap(%.9g, %.9g) is %.9g, in double %.17g", (double)x[i], (double)cap,
+                       (double)y[i], want);
+    }
+}
+
+void check_softcap(check *c, const check_slot *slot) {
+    (void)slot;
+    static const float caps[] = {50, 30, 0.37f};
+    for (int i = 0; i < COUNT(n_list); i++) {
+        for (int kind = 0; kind < N_CHECK_DATA + 2; kind++) {
+            for (int cap = 0; cap < COUNT(caps); cap++) {
+                const int n = n_list[i];
+                const check_data data = kind >= N_CHECK_DATA ? DATA_NORMAL : (check_data)kind;
+                const char *extra = kind == N_CHECK_DATA       ? "-small"
+                                    : kind == N_CHECK_DATA + 1 ? "-near-cap"
+                                                               : "";
+                if (!check_begin(c, "%s%s/n%d-cap%g", check_data_name(data), extra, n,
+                                 (double)caps[cap]))
+                    continue;
+                float *x = random_floats(c, 0, n, data);
+                for (int j = 0; j < n && kind >= N_CHECK_DATA; j++)
+                    x[j] *= kind == N_CHECK_DATA ? ldexpf(caps[cap], -check_random_int(c, 0, 40))
+                                                 : caps[cap];
+                vector_call v = {.call = call_softcap,
+                                 .n = n,
+                                 .number = caps[cap],
+                                 .y_bytes = (size_t)n * sizeof(float),
+                                 .initial = x,
+                                 .offset = offsetof(td_kernels, softcap)};
+                float *y = check_place(c, 1, (size_t)n * sizeof *y, 0);
+                if (n > 0) memcpy(y, x, (size_t)n * sizeof *y);
+                c->ref.softcap(y, n, caps[cap]);
+                check_cap_against_double(c, x, y, n, caps[cap]);
+                run_variants(c, &v);
+            }
         }
     }
 }

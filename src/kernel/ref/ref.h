@@ -11,9 +11,11 @@ td_gemm_fn td_gemm_q4_k_ref, td_gemm_q5_k_ref, td_gemm_q6_k_ref;
 
 td_quantize_act_fn td_quantize_act_q8_32_ref, td_quantize_act_q8_256_ref;
 td_rms_norm_fn td_rms_norm_ref;
-td_glu_fn td_swiglu_ref, td_geglu_tanh_ref;
+td_layer_norm_fn td_layer_norm_ref;
+td_glu_fn td_swiglu_ref, td_geglu_tanh_ref, td_geglu_ref;
 td_add_fn td_add_ref;
 td_scale_fn td_scale_ref;
+td_softcap_fn td_softcap_ref;
 td_max_fn td_max_ref;
 td_exp_sum_fn td_exp_sum_ref;
 td_to_f16_fn td_to_f16_ref;

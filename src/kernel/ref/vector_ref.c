@@ -51,10 +51,26 @@ void td_rms_norm_ref(float *y, const float *x, const float *w, int n, float eps)
     for (int i = 0; i < n; i++) y[i] = w ? x[i] * r * w[i] : x[i] * r;
 }
 
+void td_layer_norm_ref(float *y, const float *x, const float *w, const float *b, int n, float eps) {
+    float lane[N_LANE] = {0};
+    for (int i = 0; i < n; i++) lane[i % N_LANE] += x[i];
+    const float mean = add_lanes(lane) / (float)n;
+    float square[N_LANE] = {0};
+    for (int i = 0; i < n; i++) {
+        const float d = x[i] - mean;
+        square[i % N_LANE] = fmaf(d, d, square[i % N_LANE]);
+    }
+    const float r = 1.0f / sqrtf(add_lanes(square) / (float)n + eps);
+    for (int i = 0; i < n; i++) {
+        const float v = (x[i] - mean) * r, scaled = w ? v * w[i] : v;
+        y[i] = b ? scaled + b[i] : scaled;
+    }
+}
+
 void td_swiglu_ref(float *y, const float *gate, const float *up, int n) {
     for (int i = 0; i < n; i++) {
         const float g = gate[i];
-        y[i] = g / (1.0f + td_exp(-g)) * up[i];
+        y[i] = g / (1.0f + td_exp(-g)) * (up ? up[i] : 1.0f);
     }
 }
 
@@ -62,7 +78,21 @@ void td_geglu_tanh_ref(float *y, const float *gate, const float *up, int n) {
     for (int i = 0; i < n; i++) {
         const float g = gate[i];
         const float u2 = g * fmaf(g * g, TD_GELU_C2, TD_GELU_C1);
-        y[i] = g / (1.0f + td_exp(-u2)) * up[i];
+        y[i] = g / (1.0f + td_exp(-u2)) * (up ? up[i] : 1.0f);
+    }
+}
+
+void td_geglu_ref(float *y, const float *gate, const float *up, int n) {
+    for (int i = 0; i < n; i++) {
+        const float g = gate[i], a = TD_GELU_MAX < fabsf(g) ? TD_GELU_MAX : fabsf(g);
+        const float t = 1.0f / fmaf(TD_GELU_P, a, 1.0f);
+        float p = fmaf(TD_GELU_A5, t, TD_GELU_A4);
+        p = fmaf(p, t, TD_GELU_A3);
+        p = fmaf(p, t, TD_GELU_A2);
+        p = fmaf(p, t, TD_GELU_A1);
+        const float below = p * t * td_exp(a * a * -0.5f);
+        const float positive = g > 0 ? g : 0.0f;
+        y[i] = (positive - a * below) * (up ? up[i] : 1.0f);
     }
 }
 
@@ -72,6 +102,10 @@ void td_add_ref(float *y, const float *x, int n) {
 
 void td_scale_ref(float *y, float c, int n) {
     for (int i = 0; i < n; i++) y[i] *= c;
+}
+
+void td_softcap_ref(float *x, int n, float cap) {
+    for (int i = 0; i < n; i++) x[i] = cap * td_tanh(x[i] / cap);
 }
 
 float td_max_ref(const float *x, int n) {

@@ -17,10 +17,13 @@ static void fill_avx2(td_kernels *t) {
     t->quantize_act[TD_ACT_Q8_32] = td_quantize_act_q8_32_avx2;
     t->quantize_act[TD_ACT_Q8_256] = td_quantize_act_q8_256_avx2;
     t->rms_norm = td_rms_norm_avx2;
+    t->layer_norm = td_layer_norm_avx2;
     t->swiglu = td_swiglu_avx2;
     t->geglu_tanh = td_geglu_tanh_avx2;
+    t->geglu = td_geglu_avx2;
     t->add = td_add_avx2;
     t->scale = td_scale_avx2;
+    t->softcap = td_softcap_avx2;
     t->max = td_max_avx2;
     t->exp_sum = td_exp_sum_avx2;
     t->to_f16 = td_to_f16_avx2;
@@ -49,10 +52,13 @@ static void fill_avx512(td_kernels *t) {
     t->quantize_act[TD_ACT_Q8_32] = td_quantize_act_q8_32_avx512;
     t->quantize_act[TD_ACT_Q8_256] = td_quantize_act_q8_256_avx512;
     t->rms_norm = td_rms_norm_avx512;
+    t->layer_norm = td_layer_norm_avx512;
     t->swiglu = td_swiglu_avx512;
     t->geglu_tanh = td_geglu_tanh_avx512;
+    t->geglu = td_geglu_avx512;
     t->add = td_add_avx512;
     t->scale = td_scale_avx512;
+    t->softcap = td_softcap_avx512;
     t->max = td_max_avx512;
     t->exp_sum = td_exp_sum_avx512;
     t->to_f16 = td_to_f16_avx512;

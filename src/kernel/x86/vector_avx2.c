@@ -16,12 +16,18 @@ void td_quantize_act_q8_256_avx2(const float *x, int k, int8_t *q, float *d, int
 void td_rms_norm_avx2(float *y, const float *x, const float *w, int n, float eps) {
     rms_norm(y, x, w, n, eps);
 }
+void td_layer_norm_avx2(float *y, const float *x, const float *w, const float *b, int n,
+                        float eps) {
+    layer_norm(y, x, w, b, n, eps);
+}
 void td_swiglu_avx2(float *y, const float *gate, const float *up, int n) { swiglu(y, gate, up, n); }
 void td_geglu_tanh_avx2(float *y, const float *gate, const float *up, int n) {
     geglu_tanh(y, gate, up, n);
 }
+void td_geglu_avx2(float *y, const float *gate, const float *up, int n) { geglu(y, gate, up, n); }
 void td_add_avx2(float *y, const float *x, int n) { add(y, x, n); }
 void td_scale_avx2(float *y, float c, int n) { scale(y, c, n); }
+void td_softcap_avx2(float *x, int n, float cap) { softcap(x, n, cap); }
 float td_max_avx2(const float *x, int n) { return max_of(x, n); }
 float td_exp_sum_avx2(float *p, int n, float max) { return exp_sum(p, n, max); }
 void td_to_f16_avx2(uint16_t *dst, const float *src, int n) { to_f16(dst, src, n); }

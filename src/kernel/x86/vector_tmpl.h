@@ -32,6 +32,35 @@ TD_INLINE void rms_norm(float *y, const float *x, const float *w, int n, float e
     }
 }
 
+TD_INLINE void layer_norm(float *y, const float *x, const float *w, const float *b, int n,
+                          float eps) {
+    vf lane[N_STRIP], square[N_STRIP];
+    TD_UNROLL for (int s = 0; s < N_STRIP; s++) lane[s] = square[s] = vf_zero();
+    for (int i = 0; i < n; i += TD_PANEL) {
+        TD_UNROLL for (int s = 0; s < N_STRIP; s++) {
+            const int part = strip_part(n - i, V_LANES, s);
+            const vf v = vf_load_part(x + i + s * V_LANES, part);
+            lane[s] = vf_keep(vf_add(lane[s], v), lane[s], part);
+        }
+    }
+    const vf mean = vf_set1(add_lanes(lane) / (float)n);
+    for (int i = 0; i < n; i += TD_PANEL) {
+        TD_UNROLL for (int s = 0; s < N_STRIP; s++) {
+            const int part = strip_part(n - i, V_LANES, s);
+            const vf d = vf_sub(vf_load_part(x + i + s * V_LANES, part), mean);
+            square[s] = vf_keep(vf_fma(d, d, square[s]), square[s], part);
+        }
+    }
+    const vf r = vf_set1(1.0f / sqrtf(add_lanes(square) / (float)n + eps));
+    for (int i = 0; i < n; i += V_LANES) {
+        const int part = n - i < V_LANES ? n - i : V_LANES;
+        vf v = vf_mul(vf_sub(vf_load_part(x + i, part), mean), r);
+        if (w) v = vf_mul(v, vf_load_part(w + i, part));
+        if (b) v = vf_add(v, vf_load_part(b + i, part));
+        vf_store_part(y + i, v, part);
+    }
+}
+
 /* Where the largest value is 0, its sign is that of the first zero: the reference keeps what it
  * met first. */
 TD_INLINE float first_zero(const float *x) {
@@ -67,10 +96,14 @@ TD_INLINE float exp_sum(float *p, int n, float max) {
 
 /* ---- element by element ---- */
 
+TD_INLINE vf up_or_one(const float *up, int i, int part) {
+    return up ? vf_load_part(up + i, part) : vf_set1(1.0f);
+}
+
 TD_INLINE void swiglu(float *y, const float *gate, const float *up, int n) {
     for (int i = 0; i < n; i += V_LANES) {
         const int part = n - i < V_LANES ? n - i : V_LANES;
-        const vf g = vf_load_part(gate + i, part), u = vf_load_part(up + i, part);
+        const vf g = vf_load_part(gate + i, part), u = up_or_one(up, i, part);
         const vf below = vf_add(vf_set1(1.0f), vf_exp(vf_neg(g)));
         vf_store_part(y + i, vf_mul(vf_div(g, below), u), part);
     }
@@ -79,10 +112,28 @@ TD_INLINE void swiglu(float *y, const float *gate, const float *up, int n) {
 TD_INLINE void geglu_tanh(float *y, const float *gate, const float *up, int n) {
     for (int i = 0; i < n; i += V_LANES) {
         const int part = n - i < V_LANES ? n - i : V_LANES;
-        const vf g = vf_load_part(gate + i, part), u = vf_load_part(up + i, part);
+        const vf g = vf_load_part(gate + i, part), u = up_or_one(up, i, part);
         const vf u2 = vf_mul(g, vf_fma(vf_mul(g, g), vf_set1(TD_GELU_C2), vf_set1(TD_GELU_C1)));
         const vf below = vf_add(vf_set1(1.0f), vf_exp(vf_neg(u2)));
         vf_store_part(y + i, vf_mul(vf_div(g, below), u), part);
+    }
+}
+
+TD_INLINE void geglu(float *y, const float *gate, const float *up, int n) {
+    const vf one = vf_set1(1.0f);
+    for (int i = 0; i < n; i += V_LANES) {
+        const int part = n - i < V_LANES ? n - i : V_LANES;
+        const vf g = vf_load_part(gate + i, part), u = up_or_one(up, i, part);
+        const vf a = vf_min(vf_set1(TD_GELU_MAX), vf_abs(g)); /* NaN stays */
+        const vf t = vf_div(one, vf_fma(vf_set1(TD_GELU_P), a, one));
+        vf p = vf_fma(vf_set1(TD_GELU_A5), t, vf_set1(TD_GELU_A4));
+        p = vf_fma(p, t, vf_set1(TD_GELU_A3));
+        p = vf_fma(p, t, vf_set1(TD_GELU_A2));
+        p = vf_fma(p, t, vf_set1(TD_GELU_A1));
+        const vf e = vf_exp(vf_mul(vf_mul(a, a), vf_set1(-0.5f)));
+        const vf below = vf_mul(vf_mul(p, t), e);
+        const vf positive = vf_max(g, vf_zero());
+        vf_store_part(y + i, vf_mul(vf_sub(positive, vf_mul(a, below)), u), part);
     }
 }
 
@@ -97,6 +148,14 @@ TD_INLINE void scale(float *y, float c, int n) {
     for (int i = 0; i < n; i += V_LANES) {
         const int part = n - i < V_LANES ? n - i : V_LANES;
         vf_store_part(y + i, vf_mul(vf_load_part(y + i, part), vf_set1(c)), part);
+    }
+}
+
+TD_INLINE void softcap(float *x, int n, float cap) {
+    for (int i = 0; i < n; i += V_LANES) {
+        const int part = n - i < V_LANES ? n - i : V_LANES;
+        const vf t = vf_tanh(vf_div(vf_load_part(x + i, part), vf_set1(cap)));
+        vf_store_part(x + i, vf_mul(vf_set1(cap), t), part);
     }
 }
 

@@ -14,9 +14,11 @@ td_gemm_fn td_gemm_q4_0_avx2, td_gemm_q4_1_avx2, td_gemm_q5_0_avx2, td_gemm_q5_1
 td_gemm_fn td_gemm_q4_k_avx2, td_gemm_q5_k_avx2, td_gemm_q6_k_avx2;
 td_quantize_act_fn td_quantize_act_q8_32_avx2, td_quantize_act_q8_256_avx2;
 td_rms_norm_fn td_rms_norm_avx2;
-td_glu_fn td_swiglu_avx2, td_geglu_tanh_avx2;
+td_layer_norm_fn td_layer_norm_avx2;
+td_glu_fn td_swiglu_avx2, td_geglu_tanh_avx2, td_geglu_avx2;
 td_add_fn td_add_avx2;
 td_scale_fn td_scale_avx2;
+td_softcap_fn td_softcap_avx2;
 td_max_fn td_max_avx2;
 td_exp_sum_fn td_exp_sum_avx2;
 td_to_f16_fn td_to_f16_avx2;
@@ -34,9 +36,11 @@ td_gemm_fn td_gemm_q4_0_avx512, td_gemm_q4_1_avx512, td_gemm_q5_0_avx512, td_gem
 td_gemm_fn td_gemm_q4_k_avx512, td_gemm_q5_k_avx512, td_gemm_q6_k_avx512;
 td_quantize_act_fn td_quantize_act_q8_32_avx512, td_quantize_act_q8_256_avx512;
 td_rms_norm_fn td_rms_norm_avx512;
-td_glu_fn td_swiglu_avx512, td_geglu_tanh_avx512;
+td_layer_norm_fn td_layer_norm_avx512;
+td_glu_fn td_swiglu_avx512, td_geglu_tanh_avx512, td_geglu_avx512;
 td_add_fn td_add_avx512;
 td_scale_fn td_scale_avx512;
+td_softcap_fn td_softcap_avx512;
 td_max_fn td_max_avx512;
 td_exp_sum_fn td_exp_sum_avx512;
 td_to_f16_fn td_to_f16_avx512;
