@@ -34,17 +34,15 @@ static td_status check_options(const td_engine_options *o, td_err *err) {
 static char *string_copy(td_string s) { return td_strndup(s.text, s.n); }
 
 static td_status read_names(td_engine *e, td_err *err) {
-    td_string name, arch;
+    td_string name;
     TD_TRY(td_checkpoint_get_string(e->ckpt, "general.name", false, &name, err));
-    TD_TRY(td_checkpoint_get_string(e->ckpt, "general.architecture", true, &arch, err));
     if (!name.text) {
         const char *path = td_checkpoint_path(e->ckpt), *slash = strrchr(path, '/');
         name.text = slash ? slash + 1 : path;
         name.n = strlen(name.text);
     }
     e->name = string_copy(name);
-    e->architecture = string_copy(arch);
-    if (!e->name || !e->architecture) return td_fail_nomem(err, "the model's name", name.n);
+    if (!e->name) return td_fail_nomem(err, "the model's name", name.n);
     return TD_OK;
 }
 
@@ -77,6 +75,11 @@ static td_status make_kv_cache(td_engine *e, const td_engine_options *o, td_err 
     const td_kv_dtype dtype = kv_dtype_of(o);
     const uint64_t available = td_topology_memory_available();
     e->n_ctx = o->n_ctx ? o->n_ctx : n_train < DEFAULT_CTX ? n_train : DEFAULT_CTX;
+    const int most = td_model_ctx_max(e->model);
+    if (most > 0 && e->n_ctx > most)
+        return td_fail(err, TD_ERR_ARGUMENT,
+                       "a context of %d tokens: this model has learned positions, %d of them",
+                       e->n_ctx, most);
     size_t bytes;
     for (;;) {
         TD_TRY(
@@ -111,7 +114,7 @@ static td_status make_scratch(td_engine *e, td_err *err) {
     TD_TRY(td_add_size(&total, total, bytes, "scratch", err));
     const size_t batch_bytes = (size_t)e->n_batch * sizeof(int32_t);
     TD_TRY(td_add_size(&total, total,
-                       3 * batch_bytes + (size_t)e->n_out_max * sizeof(int) + 8 * TD_CACHE_LINE,
+                       4 * batch_bytes + (size_t)e->n_out_max * sizeof(int) + 8 * TD_CACHE_LINE,
                        "scratch", err));
     TD_TRY(td_arena_init_fixed(&e->scratch, total, "scratch", err));
     TD_TRY(td_step_scratch_init(&e->step, &e->scratch, m_max, k_max, err));
@@ -119,6 +122,7 @@ static td_status make_scratch(td_engine *e, td_err *err) {
     e->batch_token = td_arena_alloc(&e->scratch, batch_bytes);
     e->batch_position = td_arena_alloc(&e->scratch, batch_bytes);
     e->batch_sequence = td_arena_alloc(&e->scratch, batch_bytes);
+    e->batch_length = td_arena_alloc(&e->scratch, batch_bytes);
     e->out_h =
         td_arena_alloc(&e->scratch, (size_t)e->n_out_max * (size_t)c->n_embd * sizeof(float));
     e->logits =
@@ -137,6 +141,7 @@ static td_status create_parts(td_engine *e, const td_engine_options *o, td_err *
     TD_TRY(td_dump_init(&e->dump, o->dump_pattern, o->dump_dir, err));
     TD_TRY(td_pool_create(&e->pool, o->n_thread ? o->n_thread : td_topology_n_cpu(), err));
     e->step.pool = e->pool;
+    TD_TRY(make_scratch(e, err));
     TD_TRY(td_engine_pack_weights(e, o, err));
     TD_TRY(make_kv_cache(e, o, err));
     e->step.kv = e->kv;
@@ -145,7 +150,6 @@ static td_status create_parts(td_engine *e, const td_engine_options *o, td_err *
         e->step.dump = td_dump_write;
         e->step.dump_user = &e->dump;
     }
-    TD_TRY(make_scratch(e, err));
     e->slots = td_calloc((size_t)e->n_seq, sizeof(td_sequence *));
     return e->slots ? TD_OK : td_fail_nomem(err, "the sequences", (size_t)e->n_seq);
 }
@@ -162,8 +166,8 @@ td_status td_engine_create(td_engine **out, const td_engine_options *options, td
     }
     e->load_seconds = td_clock_seconds() - t0;
     td_log(TD_LOG_INFO, "%s: %s, %d layers, context %d, %d threads, CPU level %s, loaded in %.2f s",
-           e->name, e->architecture, e->model->config.n_layer, e->n_ctx, td_pool_n_thread(e->pool),
-           e->step.kernels->level, e->load_seconds);
+           e->name, e->model->arch->name, e->model->config.n_layer, e->n_ctx,
+           td_pool_n_thread(e->pool), e->step.kernels->level, e->load_seconds);
     *out = e;
     return TD_OK;
 }
@@ -182,7 +186,6 @@ void td_engine_free(td_engine *e) {
     td_model_close(e->model);
     td_checkpoint_close(e->ckpt);
     td_free(e->name);
-    td_free(e->architecture);
     td_free(e);
 }
 
@@ -190,7 +193,7 @@ void td_engine_free(td_engine *e) {
 
 void td_engine_get_info(const td_engine *e, td_engine_info *info) {
     const td_config *c = &e->model->config;
-    *info = (td_engine_info){.architecture = e->architecture,
+    *info = (td_engine_info){.architecture = e->model->arch->name,
                              .model_name = e->name,
                              .n_ctx = e->n_ctx,
                              .n_ctx_train = c->n_ctx_train,

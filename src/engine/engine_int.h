@@ -33,7 +33,9 @@ struct td_sequence {
     int slot;          /* in the KV cache and in engine->slots */
     td_token *tokens;  /* owned; [n_ctx] */
     int n_token, n_eval;
-    int n_first; /* tokens of the first append: what a context shift keeps by default */
+    bool is_long; /* what is in the KV cache was computed as of a sequence past the model's rope
+                     switch */
+    int n_first;  /* tokens of the first append: what a context shift keeps by default */
     bool armed;
     int n_left;          /* tokens still to generate; -1: no limit */
     int i_logits;        /* row of engine->logits of the last step, -1: none */
@@ -61,7 +63,8 @@ struct td_engine {
     td_step step;
     td_workspace ws;
     int n_ctx, n_batch, n_seq, n_out_max;
-    int32_t *batch_token, *batch_position, *batch_sequence; /* [n_batch], in scratch */
+    int32_t *batch_token, *batch_position, *batch_sequence,
+        *batch_length;   /* [n_batch], in scratch */
     float *out_h;        /* [n_out_max][n_embd], in scratch: rows whose logits are wanted */
     float *logits;       /* [n_out_max][n_vocab], in scratch */
     int *out_rows;       /* [n_out_max], in scratch */
@@ -71,7 +74,6 @@ struct td_engine {
     td_dump dump;
     size_t longest_token; /* bytes of the longest token text */
     char *name;           /* general.name or the file's name */
-    char *architecture;
     uint64_t kv_bytes;
     double load_seconds;
     td_engine_stats stats;

@@ -7,7 +7,8 @@ td_status td_engine_forward(td_engine *e, int n, td_err *err) {
     const td_batch batch = {.n = n,
                             .token = e->batch_token,
                             .position = e->batch_position,
-                            .sequence = e->batch_sequence};
+                            .sequence = e->batch_sequence,
+                            .length = e->batch_length};
     e->step.batch = &batch;
     const td_status status = td_model_forward(e->model, &e->step, &e->ws, err);
     e->step.batch = NULL;
@@ -51,6 +52,7 @@ static td_status eval_in_slot(td_engine *e, int slot, const td_token *tokens, in
             e->batch_token[i] = tokens[base + i];
             e->batch_position[i] = base + i;
             e->batch_sequence[i] = slot;
+            e->batch_length[i] = n_token;
         }
         td_kv_cache_reserve(e->kv, slot, base, base + n);
         TD_TRY(td_engine_forward(e, n, err));

@@ -24,7 +24,7 @@ td_status td_engine_pack_weights(td_engine *e, const td_engine_options *options,
         const size_t bytes = td_linear_packed_bytes(linear, e->step.kernels);
         if (bytes == 0) continue;
         td_checkpoint_will_need(e->ckpt, linear->weight);
-        td_linear_pack(linear, e->step.kernels, e->pool, td_arena_alloc(&e->packed, bytes));
+        td_linear_pack(linear, &e->step, td_arena_alloc(&e->packed, bytes));
         td_checkpoint_dont_need(e->ckpt, linear->weight);
         done += bytes;
     }

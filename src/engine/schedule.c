@@ -13,9 +13,20 @@ static int add_tokens(td_engine *e, td_sequence *s, int n, int most) {
         e->batch_token[n + i] = s->tokens[s->n_eval + i];
         e->batch_position[n + i] = s->n_eval + i;
         e->batch_sequence[n + i] = s->slot;
+        e->batch_length[n + i] = s->n_token;
     }
     td_kv_cache_reserve(e->kv, s->slot, s->n_eval, s->n_eval + count);
     return n + count;
+}
+
+/* A sequence that grows past the model's rope switch, or shrinks below it, has other keys from its
+ * first token on: all of it is evaluated again. */
+static void notice_length(td_engine *e, td_sequence *s) {
+    if (!s || !s->armed) return;
+    const int at = td_model_rope_switch(e->model);
+    const bool is_long = at > 0 && s->n_token > at;
+    if (is_long != s->is_long) s->n_eval = td_kv_cache_truncate(e->kv, s->slot, 0);
+    s->is_long = is_long;
 }
 
 static int queued(const td_sequence *s) { return s && s->armed ? s->n_token - s->n_eval : 0; }
@@ -23,6 +34,7 @@ static int queued(const td_sequence *s) { return s && s->armed ? s->n_token - s-
 /* Fills the batch arrays; returns the number of tokens. */
 static int fill_batch(td_engine *e, bool *is_prefill) {
     int n_single = 0;
+    for (int i = 0; i < e->n_seq; i++) notice_length(e, e->slots[i]);
     for (int i = 0; i < e->n_seq; i++) n_single += queued(e->slots[i]) == 1;
     const int first = e->next_slot;
     e->next_slot = (first + 1) % e->n_seq;

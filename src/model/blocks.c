@@ -1,43 +1,60 @@
-/* blocks.c - self-attention and the gated MLP. */
+/* blocks.c - self-attention and the MLP. */
 #include "model/blocks.h"
 
 #include "ops/attention.h"
 
-void td_self_attention(const td_model *m, td_step *step, td_workspace *ws, int i_layer,
-                       const td_rope *rope, const float *cs) {
+/* Norms of q and k run over heads, or over all heads of a token. */
+static void norm_heads(td_step *step, const td_norm *norm, float *x, int n_head, int head_dim) {
+    if (norm->n == 0) return;
+    const int n = step->batch->n;
+    td_norm_forward(step, norm, x, x, norm->n == head_dim ? n * n_head : n);
+}
+
+void td_self_attention(const td_model *m, td_step *step, td_workspace *ws, int i_layer, float *x) {
     const td_config *c = &m->config;
     const td_layer *l = &m->layers[i_layer];
     const int n = step->batch->n, n_q = c->n_head * c->head_dim, n_kv = c->n_head_kv * c->head_dim;
 
-    td_input in = td_input_of(ws->x, n, c->n_embd);
+    td_input in = td_input_of(x, n, c->n_embd);
     td_linear_forward(step, &l->q_proj, &in, ws->q, n_q);
     td_linear_forward(step, &l->k_proj, &in, ws->k, n_kv);
     td_linear_forward(step, &l->v_proj, &in, ws->v, n_kv);
-    if (l->q_norm.weight) td_norm_forward(step, &l->q_norm, ws->q, ws->q, n * c->n_head);
-    if (l->k_norm.weight) td_norm_forward(step, &l->k_norm, ws->k, ws->k, n * c->n_head_kv);
-    td_rope_forward(step, rope, cs, ws->q, c->n_head, c->head_dim);
-    td_rope_forward(step, rope, cs, ws->k, c->n_head_kv, c->head_dim);
+    norm_heads(step, &l->q_norm, ws->q, c->n_head, c->head_dim);
+    norm_heads(step, &l->k_norm, ws->k, c->n_head_kv, c->head_dim);
+    if (c->n_rot && !(c->layers[i_layer] & TD_LAYER_NO_ROPE)) {
+        const bool local = (c->layers[i_layer] & TD_LAYER_LOCAL) && c->rope_local.theta > 0;
+        const td_rope *rope = local ? &m->rope_local : &m->rope;
+        const float *cs = local ? ws->cs_local : ws->cs;
+        td_rope_forward(step, rope, cs, ws->q, c->n_head, c->head_dim);
+        td_rope_forward(step, rope, cs, ws->k, c->n_head_kv, c->head_dim);
+    }
 
     td_kv_write(step, i_layer, ws->k, ws->v);
-    td_attention_forward(step, i_layer, c->n_head, c->attention_scale, ws->q, ws->o);
+    const td_attention_spec attention = {
+        .n_head = c->n_head, .scale = c->attention_scale, .softcap = c->attention_softcap};
+    td_attention_forward(step, i_layer, &attention, ws->q, ws->o);
+    if (l->attn_gate.weight) { /* q has been used: its place is free */
+        td_linear_forward(step, &l->attn_gate, &in, ws->q, c->n_head);
+        td_head_gate_forward(step, ws->q, ws->o, c->n_head, c->head_dim);
+    }
 
     in = td_input_of(ws->o, n, n_q);
-    td_linear_forward(step, &l->o_proj, &in, ws->x, c->n_embd);
-    td_step_dump(step, i_layer, "self_attn", ws->x, n, c->n_embd);
+    td_linear_forward(step, &l->o_proj, &in, x, c->n_embd);
+    td_step_dump(step, i_layer, "self_attn", x, n, c->n_embd);
 }
 
-void td_gated_mlp(const td_model *m, td_step *step, td_workspace *ws, int i_layer,
-                  td_activation act) {
+void td_mlp(const td_model *m, td_step *step, td_workspace *ws, int i_layer, float *x) {
     const td_config *c = &m->config;
     const td_layer *l = &m->layers[i_layer];
     const int n = step->batch->n;
+    const bool gated = l->gate_proj.weight != NULL;
 
-    td_input in = td_input_of(ws->x, n, c->n_embd);
-    td_linear_forward(step, &l->gate_proj, &in, ws->gate, c->n_ff);
-    td_linear_forward(step, &l->up_proj, &in, ws->up, c->n_ff);
-    td_glu_forward(step, act, ws->gate, ws->up, n, c->n_ff);
+    td_input in = td_input_of(x, n, c->n_embd);
+    if (gated) td_linear_forward(step, &l->gate_proj, &in, ws->gate, c->n_ff);
+    td_linear_forward(step, &l->up_proj, &in, gated ? ws->up : ws->gate, c->n_ff);
+    td_glu_forward(step, c->activation, ws->gate, gated ? ws->up : NULL, n, c->n_ff);
 
     in = td_input_of(ws->gate, n, c->n_ff);
-    td_linear_forward(step, &l->down_proj, &in, ws->x, c->n_embd);
-    td_step_dump(step, i_layer, "mlp", ws->x, n, c->n_embd);
+    td_linear_forward(step, &l->down_proj, &in, x, c->n_embd);
+    td_step_dump(step, i_layer, "mlp", x, n, c->n_embd);
 }

@@ -4,13 +4,13 @@
 
 #include "model/model.h"
 
-/* ws->x = self-attention of ws->x in layer i: projections, per-head q and k norms where the layer
- * has them, rotation with table cs, KV cache, output projection.  Overwrites ws->q, k, v, o. */
+/* x = self-attention of x [m][n_embd] in layer i: projections, q and k norms where the layer has
+ * them, rotation by the layer's rope, KV cache, output projection.  Overwrites ws->q, k, v, o. */
 void td_self_attention(const td_model *model, td_step *step, td_workspace *ws, int i_layer,
-                       const td_rope *rope, const float *cs);
+                       float *x);
 
-/* ws->x = down(act(gate(ws->x)) * up(ws->x)) of layer i.  Overwrites ws->gate, up. */
-void td_gated_mlp(const td_model *model, td_step *step, td_workspace *ws, int i_layer,
-                  td_activation act);
+/* x = down(act(gate(x)) * up(x)) of layer i, or down(act(up(x))) where it has no gate.  Overwrites
+ * ws->gate, up. */
+void td_mlp(const td_model *model, td_step *step, td_workspace *ws, int i_layer, float *x);
 
 #endif

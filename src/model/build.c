@@ -1,4 +1,4 @@
-/* build.c - making nodes and binding tensors to them. */
+/* build.c - names, shapes and the binding of tensors. */
 #include "model/build.h"
 
 #include <inttypes.h>
@@ -6,25 +6,69 @@
 #include <string.h>
 
 #include "tensor/quantize.h"
-
-enum { NAME_MAX_BYTES = 128 };
+#include "tensor/source.h"
 
 static td_status no_memory(td_err *err) {
     return td_fail(err, TD_ERR_NOMEM, "out of memory: the module tree");
 }
 
-static void tensor_name(const td_builder *b, const char *base, const char *suffix,
-                        char out[NAME_MAX_BYTES]) {
-    if (b->i_layer < 0)
-        snprintf(out, NAME_MAX_BYTES, "%s.%s", base, suffix);
-    else
-        snprintf(out, NAME_MAX_BYTES, "blk.%d.%s.%s", b->i_layer, base, suffix);
+/* ---- names ---- */
+
+/* A Hugging Face name is the module's, but for what stands in place of its first part. */
+static void hf_name(const td_builder *b, const td_module *parent, const char *part,
+                    const char *suffix, char out[TD_NAME_MAX]) {
+    const char *root = b->model->tensor_root, *name = parent->name;
+    const char *dot = strchr(name, '.');
+    if (!*name) { /* lm_head stands beside the model, wherever that is */
+        const char *last = strrchr(root, '.');
+        const bool nested = last && strncmp(root, "language_model.", 15) == 0;
+        snprintf(out, TD_NAME_MAX, "%s%s.%s", nested ? "language_model." : "", part, suffix);
+        return;
+    }
+    snprintf(out, TD_NAME_MAX, "%s%s%s%s%s.%s", root, *root && dot ? "." : "", dot ? dot + 1 : "",
+             *root || dot ? "." : "", part, suffix);
 }
+
+void td_build_tensor_name(const td_builder *b, const td_module *parent, td_part_name part,
+                          const char *suffix, char out[TD_NAME_MAX]) {
+    if (b->is_hf)
+        hf_name(b, parent, part.hf, suffix, out);
+    else if (b->i_layer < 0)
+        snprintf(out, TD_NAME_MAX, "%s.%s", part.gguf, suffix);
+    else
+        snprintf(out, TD_NAME_MAX, "blk.%d.%s.%s", b->i_layer, part.gguf, suffix);
+}
+
+const td_tensor *td_build_find(const td_builder *b, const td_module *parent, td_part_name part,
+                               const char *suffix) {
+    char name[TD_NAME_MAX];
+    if (!(b->is_hf ? part.hf : part.gguf)) return NULL;
+    td_build_tensor_name(b, parent, part, suffix, name);
+    return td_checkpoint_tensor(b->model->ckpt, name);
+}
+
+td_status td_build_find_root(td_builder *b, const char *top, const char *embed, td_err *err) {
+    static const char *const forms[] = {"%s", "language_model.%s", "%s.language_model", ""};
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        char root[TD_NAME_MAX] = "", name[TD_NAME_MAX];
+        const char *percent = strstr(forms[i], "%s");
+        if (percent)
+            snprintf(root, sizeof root, "%.*s%s%s", (int)(percent - forms[i]), forms[i], top,
+                     percent + 2);
+        snprintf(name, sizeof name, "%s%s%s.weight", root, *root ? "." : "", embed);
+        if (!td_checkpoint_tensor(b->model->ckpt, name)) continue;
+        b->model->tensor_root = td_arena_strndup(&b->model->arena, root, strlen(root));
+        return b->model->tensor_root ? TD_OK : no_memory(err);
+    }
+    return td_fail(err, TD_ERR_FORMAT, "tensor '%s.%s.weight' is missing", top, embed);
+}
+
+/* ---- tensors ---- */
 
 /* An NVFP4 weight may have a float of its own, "blk.0.attn_q.scale", that multiplies the product: a
  * model computed without it would be wrong and not say so. */
 static td_status check_no_scale(const td_model *model, const char *weight, td_err *err) {
-    char name[NAME_MAX_BYTES];
+    char name[TD_NAME_MAX];
     const char *end = strrchr(weight, '.');
     snprintf(name, sizeof name, "%.*s.scale", (int)(end ? end - weight : 0), weight);
     if (!td_checkpoint_tensor(model->ckpt, name)) return TD_OK;
@@ -32,36 +76,56 @@ static td_status check_no_scale(const td_model *model, const char *weight, td_er
                    "tensor '%s' scales '%s', which this build cannot apply yet", name, weight);
 }
 
-/* The tensor called `name` with shape {ne0, ne1} (ne1 0: one dimension), of a type this build
- * reads. */
-static td_status find_tensor(const td_model *model, const char *name, int64_t ne0, int64_t ne1,
-                             const td_tensor **out, td_err *err) {
-    const td_tensor *t = td_checkpoint_tensor(model->ckpt, name);
-    if (!t) return td_fail(err, TD_ERR_FORMAT, "tensor '%s' is missing", name);
-    if (t->ne[0] != ne0 || t->ne[1] != (ne1 ? ne1 : 1) || t->ne[2] != 1 || t->ne[3] != 1)
-        return td_fail(err, TD_ERR_FORMAT,
-                       "tensor '%s' has shape {%" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64
-                       "}, wanted {%" PRId64 ", %" PRId64 "}",
-                       name, t->ne[0], t->ne[1], t->ne[2], t->ne[3], ne0, ne1 ? ne1 : 1);
-    if (!td_dtype_get_info((int)t->dtype)->readable)
-        return td_fail(err, TD_ERR_UNSUPPORTED,
-                       "tensor '%s' has type %s, which this build cannot read yet", name,
-                       td_dtype_name((int)t->dtype));
-    if (t->dtype == TD_DTYPE_NVFP4) TD_TRY(check_no_scale(model, name, err));
-    *out = t;
-    return TD_OK;
+static td_status check_shape(const td_tensor *t, int64_t ne0, int64_t ne1, td_err *err) {
+    if (t->ne[0] == ne0 && t->ne[1] == (ne1 ? ne1 : 1) && t->ne[2] == 1 && t->ne[3] == 1)
+        return TD_OK;
+    return td_fail(err, TD_ERR_FORMAT,
+                   "tensor '%s' has shape {%" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64
+                   "}, wanted {%" PRId64 ", %" PRId64 "}",
+                   t->name, t->ne[0], t->ne[1], t->ne[2], t->ne[3], ne0, ne1 ? ne1 : 1);
 }
 
-td_status td_build_vector(td_model *model, const char *name, int n, const float **out,
+static td_status check_type(const td_builder *b, const td_tensor *t, td_err *err) {
+    if (!td_dtype_get_info((int)t->dtype)->readable)
+        return td_fail(err, TD_ERR_UNSUPPORTED,
+                       "tensor '%s' has type %s, which this build cannot read yet", t->name,
+                       td_dtype_name((int)t->dtype));
+    return t->dtype == TD_DTYPE_NVFP4 ? check_no_scale(b->model, t->name, err) : TD_OK;
+}
+
+/* Whatever its shape. */
+static td_status find(const td_builder *b, const td_module *parent, td_part_name part,
+                      const char *suffix, const td_tensor **out, td_err *err) {
+    char name[TD_NAME_MAX];
+    *out = td_build_find(b, parent, part, suffix);
+    if (*out) return check_type(b, *out, err);
+    td_build_tensor_name(b, parent, part, suffix, name);
+    return td_fail(err, TD_ERR_FORMAT, "tensor '%s' is missing", name);
+}
+
+td_status td_build_tensor(const td_builder *b, const td_module *parent, td_part_name part,
+                          int64_t ne0, int64_t ne1, const td_tensor **out, td_err *err) {
+    TD_TRY(find(b, parent, part, "weight", out, err));
+    return check_shape(*out, ne0, ne1, err);
+}
+
+td_status td_build_floats(const td_builder *b, const td_tensor *t, int n, const float **out,
                           td_err *err) {
-    const td_tensor *t;
-    TD_TRY(find_tensor(model, name, n, 0, &t, err));
-    float *v = td_arena_calloc(&model->arena, (size_t)n, sizeof *v);
+    TD_TRY(check_type(b, t, err));
+    if (t->source || td_tensor_elems(t) != n)
+        return td_fail(err, TD_ERR_FORMAT,
+                       "tensor '%s' has %" PRId64 " elements, wanted %d plain ones", t->name,
+                       td_tensor_elems(t), n);
+    float *v = td_arena_calloc(&b->model->arena, (size_t)n, sizeof *v);
     if (!v) return no_memory(err);
-    td_dequantize_row(t->dtype, t->data, v, (size_t)n);
+    for (int64_t row = 0; row < td_tensor_rows(t); row++)
+        td_dequantize_row(t->dtype, td_tensor_row(t, row, NULL), v + row * t->ne[0],
+                          (size_t)t->ne[0]);
     *out = v;
     return TD_OK;
 }
+
+/* ---- modules ---- */
 
 td_status td_build_module(const td_builder *b, td_module *parent, const char *name,
                           const char *class_name, td_module **out, td_err *err) {
@@ -69,124 +133,162 @@ td_status td_build_module(const td_builder *b, td_module *parent, const char *na
     return *out ? TD_OK : no_memory(err);
 }
 
-/* Makes the node of a linear that is bound already, and lists it for packing. */
-static td_status add_linear(const td_builder *b, td_module *parent, const char *name,
-                            td_linear *linear, td_err *err) {
-    td_module *node;
-    TD_TRY(td_build_module(b, parent, name, "torch.nn.Linear", &node, err));
-    node->linear = linear;
-    node->weight = linear->weight;
-    b->model->linears[b->model->n_linear++] = linear;
+/* The tensor {n, k} read as {k, n}. */
+static td_status transpose(const td_builder *b, const td_tensor *t, const td_tensor **out,
+                           td_err *err) {
+    const td_dtype_info *info = td_dtype_get_info((int)t->dtype);
+    if (t->source || info->block_elems != 1)
+        return td_fail(err, TD_ERR_UNSUPPORTED,
+                       "tensor '%s' has type %s: this build reads a transposed weight as f32, f16 "
+                       "or bf16 only",
+                       t->name, info->name);
+    td_tensor *copy = td_arena_calloc(&b->model->arena, 1, sizeof *copy);
+    td_source *source = td_arena_calloc(&b->model->arena, 1, sizeof *source);
+    if (!copy || !source) return no_memory(err);
+    *copy = *t;
+    copy->ne[0] = t->ne[1];
+    copy->ne[1] = t->ne[0];
+    *source = (td_source){.kind = TD_SOURCE_TRANSPOSED, .n = copy->ne[1], .k = copy->ne[0]};
+    copy->source = source;
+    *out = copy;
+    return TD_OK;
+}
+
+static td_status bind_weight(const td_builder *b, const td_module *parent,
+                             const td_linear_spec *spec, td_linear *out, td_err *err) {
+    const int n_whole = spec->n_whole ? spec->n_whole : spec->n;
+    const bool turned = spec->transposed && b->is_hf;
+    TD_TRY(find(b, parent, spec->name, "weight", &out->weight, err));
+    TD_TRY(check_shape(out->weight, turned ? n_whole : spec->k, turned ? spec->k : n_whole, err));
+    if (turned) TD_TRY(transpose(b, out->weight, &out->weight, err));
+    if (!spec->n_whole) return TD_OK;
+    td_tensor *view = td_arena_calloc(&b->model->arena, 1, sizeof *view);
+    if (!view) return no_memory(err);
+    *view = td_tensor_view(out->weight, spec->n, spec->map);
+    out->weight = view;
+    return TD_OK;
+}
+
+static td_status bind_bias(const td_builder *b, const td_module *parent, const td_linear_spec *spec,
+                           td_linear *out, td_err *err) {
+    const td_tensor *t = td_build_find(b, parent, spec->name, "bias");
+    if (spec->bias == TD_BIAS_NONE || (!t && spec->bias == TD_BIAS_OPTIONAL)) return TD_OK;
+    if (!t) return find(b, parent, spec->name, "bias", &t, err);
+    const int n_whole = spec->n_whole ? spec->n_whole : spec->n;
+    TD_TRY(td_build_floats(b, t, n_whole, &out->bias, err));
+    if (!spec->n_whole) return TD_OK;
+    float *part = td_arena_calloc(&b->model->arena, (size_t)spec->n, sizeof *part);
+    if (!part) return no_memory(err);
+    for (int i = 0; i < spec->n; i++)
+        part[i] = out->bias[spec->map.first + i / spec->map.group * spec->map.stride +
+                            i % spec->map.group];
+    out->bias = part;
     return TD_OK;
 }
 
 td_status td_build_linear(const td_builder *b, td_module *parent, const td_linear_spec *spec,
                           td_linear *out, td_err *err) {
-    char name[NAME_MAX_BYTES];
+    td_model *m = b->model;
     *out = (td_linear){.n = spec->n, .k = spec->k};
-    tensor_name(b, spec->tensor, "weight", name);
-    TD_TRY(find_tensor(b->model, name, spec->k, spec->n, &out->weight, err));
-    tensor_name(b, spec->tensor, "bias", name);
-    const bool there = td_checkpoint_tensor(b->model->ckpt, name) != NULL;
-    if (spec->bias == TD_BIAS_REQUIRED || (spec->bias == TD_BIAS_OPTIONAL && there))
-        TD_TRY(td_build_vector(b->model, name, spec->n, &out->bias, err));
-    return add_linear(b, parent, spec->name, out, err);
-}
-
-td_status td_build_norm(const td_builder *b, td_module *parent, const char *name,
-                        const char *tensor, int n, td_norm *out, td_err *err) {
-    char full[NAME_MAX_BYTES];
-    tensor_name(b, tensor, "weight", full);
-    *out = (td_norm){.n = n, .eps = b->model->config.norm_eps};
-    TD_TRY(td_build_vector(b->model, full, n, &out->weight, err));
-    td_module *node;
-    TD_TRY(td_build_module(b, parent, name, b->classes->norm, &node, err));
-    node->weight = td_checkpoint_tensor(b->model->ckpt, full);
+    TD_TRY(bind_weight(b, parent, spec, out, err));
+    TD_TRY(bind_bias(b, parent, spec, out, err));
+    TD_ASSERT(m->n_linear < m->max_linear);
+    m->linears[m->n_linear++] = out;
+    const char *name = spec->name.hf;
+    td_module *node = parent->last_child;
+    if (spec->n_whole && node && strcmp(strrchr(node->name, '.') + 1, name) == 0) return TD_OK;
+    const char *class_name = spec->class_name ? spec->class_name : "torch.nn.Linear";
+    TD_TRY(td_build_module(b, parent, name, class_name, &node, err));
+    node->linear = out;
+    node->weight = out->weight;
     return TD_OK;
 }
 
-td_status td_build_begin(td_builder *b, td_module **model_node, td_module **layers_node,
-                         td_err *err) {
-    enum { LINEARS_PER_LAYER = 8 };
-    td_model *m = b->model;
-    const td_config *c = &m->config;
-    m->layers = td_arena_calloc(&m->arena, (size_t)c->n_layer, sizeof *m->layers);
-    m->linears =
-        td_arena_calloc(&m->arena, (size_t)c->n_layer * LINEARS_PER_LAYER + 1, sizeof *m->linears);
-    if (!m->layers || !m->linears) return no_memory(err);
-    td_module *node;
-    TD_TRY(td_build_module(b, NULL, "", b->classes->root, &m->root, err));
-    TD_TRY(td_build_module(b, m->root, "model", b->classes->model, model_node, err));
-    TD_TRY(find_tensor(m, "token_embd.weight", c->n_embd, c->n_vocab, &m->embed, err));
-    TD_TRY(td_build_module(b, *model_node, "embed_tokens", b->classes->embed, &node, err));
-    node->weight = m->embed;
-    return td_build_module(b, *model_node, "layers", "torch.nn.ModuleList", layers_node, err);
-}
-
-td_status td_build_end(td_builder *b, td_module *model_node, td_err *err) {
-    td_model *m = b->model;
-    const td_config *c = &m->config;
-    td_module *node;
-    b->i_layer = -1;
-    TD_TRY(td_build_norm(b, model_node, "norm", "output_norm", c->n_embd, &m->norm, err));
-    TD_TRY(td_build_module(b, model_node, "rotary_emb", b->classes->rotary, &node, err));
-    m->lm_head = (td_linear){.n = c->n_vocab, .k = c->n_embd, .weight = m->embed};
-    if (td_checkpoint_tensor(m->ckpt, "output.weight"))
-        TD_TRY(find_tensor(m, "output.weight", c->n_embd, c->n_vocab, &m->lm_head.weight, err));
-    return add_linear(b, m->root, "lm_head", &m->lm_head, err);
-}
-
-td_status td_build_layer(const td_builder *b, td_module *layers_node, td_module **out,
-                         td_err *err) {
-    char index[16];
-    snprintf(index, sizeof index, "%d", b->i_layer);
-    return td_build_module(b, layers_node, index, b->classes->layer, out, err);
-}
-
-td_status td_build_attention(const td_builder *b, td_module *layer_node, int qkv_bias, int o_bias,
-                             td_layer *layer, td_module **out, td_err *err) {
-    const td_config *c = &b->model->config;
-    const int n_q = c->n_head * c->head_dim, n_kv = c->n_head_kv * c->head_dim;
-    const td_linear_spec q = {"q_proj", "attn_q", n_q, c->n_embd, qkv_bias};
-    const td_linear_spec k = {"k_proj", "attn_k", n_kv, c->n_embd, qkv_bias};
-    const td_linear_spec v = {"v_proj", "attn_v", n_kv, c->n_embd, qkv_bias};
-    const td_linear_spec o = {"o_proj", "attn_output", c->n_embd, n_q, o_bias};
-    TD_TRY(td_build_module(b, layer_node, "self_attn", b->classes->attention, out, err));
-    TD_TRY(td_build_linear(b, *out, &q, &layer->q_proj, err));
-    TD_TRY(td_build_linear(b, *out, &k, &layer->k_proj, err));
-    TD_TRY(td_build_linear(b, *out, &v, &layer->v_proj, err));
-    return td_build_linear(b, *out, &o, &layer->o_proj, err);
-}
-
-td_status td_build_mlp(const td_builder *b, td_module *layer_node, int bias, td_layer *layer,
-                       td_err *err) {
-    const td_config *c = &b->model->config;
-    const td_linear_spec gate = {"gate_proj", "ffn_gate", c->n_ff, c->n_embd, bias};
-    const td_linear_spec up = {"up_proj", "ffn_up", c->n_ff, c->n_embd, bias};
-    const td_linear_spec down = {"down_proj", "ffn_down", c->n_embd, c->n_ff, bias};
-    td_module *mlp, *act_fn;
-    TD_TRY(td_build_module(b, layer_node, "mlp", b->classes->mlp, &mlp, err));
-    TD_TRY(td_build_linear(b, mlp, &gate, &layer->gate_proj, err));
-    TD_TRY(td_build_linear(b, mlp, &up, &layer->up_proj, err));
-    TD_TRY(td_build_linear(b, mlp, &down, &layer->down_proj, err));
-    return td_build_module(b, mlp, "act_fn", b->classes->act_fn, &act_fn, err);
-}
-
-td_status td_build_rope(td_model *model, double theta, double factor, bool neox, td_rope *out,
-                        td_err *err) {
-    const int n_rot = model->config.n_rot;
-    const float *divisors = NULL;
-    if (td_checkpoint_tensor(model->ckpt, "rope_freqs.weight")) {
-        TD_TRY(td_build_vector(model, "rope_freqs.weight", n_rot / 2, &divisors, err));
-        for (int i = 0; i < n_rot / 2; i++)
-            if (!(divisors[i] > 0))
-                return td_fail(err, TD_ERR_FORMAT,
-                               "tensor 'rope_freqs.weight': element %d is %g, wanted above 0", i,
-                               (double)divisors[i]);
+td_status td_build_norm(const td_builder *b, td_module *parent, const td_norm_spec *spec,
+                        td_norm *out, td_err *err) {
+    const int n_set = spec->n_set ? spec->n_set : 1;
+    const td_tensor *weight, *bias = td_build_find(b, parent, spec->name, "bias");
+    *out = (td_norm){.kind = spec->kind, .n = spec->n, .n_set = n_set, .eps = spec->eps};
+    TD_TRY(find(b, parent, spec->name, "weight", &weight, err));
+    TD_TRY(td_build_floats(b, weight, spec->n * n_set, &out->weight, err));
+    if (spec->plus_one && b->is_hf) {
+        float *w = td_arena_calloc(&b->model->arena, (size_t)spec->n, sizeof *w);
+        if (!w) return no_memory(err);
+        for (int i = 0; i < spec->n; i++) w[i] = out->weight[i] + 1;
+        out->weight = w;
     }
-    float *inv_freq = td_arena_calloc(&model->arena, (size_t)n_rot / 2, sizeof *inv_freq);
-    if (!inv_freq) return no_memory(err);
-    td_rope_frequencies(inv_freq, n_rot, theta, factor, divisors);
-    *out = (td_rope){.n_rot = n_rot, .neox = neox, .inv_freq = inv_freq};
+    if (bias && spec->kind == TD_NORM_LAYER)
+        TD_TRY(td_build_floats(b, bias, spec->n, &out->bias, err));
+    td_module *node;
+    TD_TRY(td_build_module(b, parent, spec->name.hf, spec->class_name, &node, err));
+    node->weight = weight;
     return TD_OK;
+}
+
+/* ---- rope ---- */
+
+static td_status check_divisors(const char *name, const float *divisors, int n, td_err *err) {
+    for (int i = 0; i < n; i++)
+        if (!(divisors[i] > 0))
+            return td_fail(err, TD_ERR_FORMAT, "'%s': element %d is %g, wanted above 0", name, i,
+                           (double)divisors[i]);
+    return TD_OK;
+}
+
+/* A list in config.json: rope_scaling.long_factor and short_factor. */
+static td_status list_divisors(const td_builder *b, const td_meta *list, int n, const float **out,
+                               td_err *err) {
+    if (list->type != TD_META_ARRAY || list->n_elem != (uint64_t)n ||
+        (list->elem_type != TD_META_FLOAT && list->elem_type != TD_META_INT))
+        return td_fail(err, TD_ERR_FORMAT, "key '%s' is no list of %d numbers", list->key, n);
+    float *v = td_arena_calloc(&b->model->arena, (size_t)n, sizeof *v);
+    if (!v) return no_memory(err);
+    for (int i = 0; i < n; i++) v[i] = (float)td_meta_float(list, (uint64_t)i);
+    *out = v;
+    return check_divisors(list->key, v, n, err);
+}
+
+/* NULL if the file has none. */
+static td_status find_divisors(const td_builder *b, const char *tensor, td_setting list, int n,
+                               const float **out, td_err *err) {
+    *out = NULL;
+    if (b->is_hf) {
+        const td_meta *m = td_config_find(b->model->ckpt, list);
+        return m ? list_divisors(b, m, n, out, err) : TD_OK;
+    }
+    const td_tensor *t = td_checkpoint_tensor(b->model->ckpt, tensor);
+    if (!t) return TD_OK;
+    TD_TRY(td_build_floats(b, t, n, out, err));
+    return check_divisors(tensor, *out, n, err);
+}
+
+static td_status frequencies(const td_builder *b, const td_rope_config *config,
+                             const float *divisors, int n_rot, const float **out, td_err *err) {
+    float *inv_freq = td_arena_calloc(&b->model->arena, (size_t)n_rot / 2, sizeof *inv_freq);
+    if (!inv_freq) return no_memory(err);
+    td_rope_frequencies(inv_freq, n_rot, config, divisors);
+    *out = inv_freq;
+    return TD_OK;
+}
+
+td_status td_build_rope(const td_builder *b, const td_rope_config *config, int n_rot, bool neox,
+                        td_rope *out, td_err *err) {
+    static const td_setting long_list = {NULL,
+                                         "rope_parameters.long_factor|rope_scaling.long_factor"};
+    static const td_setting short_list = {NULL,
+                                          "rope_parameters.short_factor|rope_scaling.short_factor"};
+    static const td_setting none = {NULL, NULL};
+    const int n = n_rot / 2;
+    const float *freqs, *of_long, *of_short;
+    TD_TRY(find_divisors(b, "rope_freqs.weight", none, n, &freqs, err));
+    TD_TRY(find_divisors(b, "rope_factors_long.weight", long_list, n, &of_long, err));
+    TD_TRY(find_divisors(b, "rope_factors_short.weight", short_list, n, &of_short, err));
+    if (!of_long != !of_short || (config->scaling == TD_ROPE_LONG && !of_long))
+        return td_fail(err, TD_ERR_FORMAT, "longrope without both its long and its short factors");
+    *out = (td_rope){.n_rot = n_rot,
+                     .neox = neox,
+                     .n_original = (int)(config->original < 1e9 ? config->original : 1e9),
+                     .attention_factor = (float)config->attention_factor};
+    if (of_long) TD_TRY(frequencies(b, config, of_long, n_rot, &out->inv_freq_long, err));
+    return frequencies(b, config, of_long ? of_short : freqs, n_rot, &out->inv_freq, err);
 }

@@ -1,65 +1,83 @@
-/* build.h - what architectures use to build their module tree and bind its weights. */
+/* build.h - finding the tensors of modules in a checkpoint of either kind, and binding them.
+ *
+ * Every module has two names: its own, which is Hugging Face's ("model.layers.3.self_attn.q_proj"),
+ * and GGUF's base name ("blk.3.attn_q").  Tensors are called "<name>.weight" and "<name>.bias". */
 #ifndef TD_MODEL_BUILD_H
 #define TD_MODEL_BUILD_H
 
 #include "model/model.h"
 
 enum { TD_BIAS_NONE, TD_BIAS_OPTIONAL, TD_BIAS_REQUIRED }; /* zero: none */
+enum { TD_NAME_MAX = 256 };
 
-/* The class names of one architecture, as its transformers file has them. */
-typedef struct td_class_names {
-    const char *root, *model, *embed, *layer, *attention, *mlp, *norm, *rotary, *act_fn;
-} td_class_names;
-
-/* Where modules go.  i_layer -1: outside the layers, no "blk.N." in front of tensor names. */
+/* Where modules go.  i_layer -1: outside the layers, no "blk.N." in front of GGUF's names. */
 typedef struct td_builder {
     td_model *model;
-    const td_class_names *classes;
+    bool is_hf;
     int i_layer;
 } td_builder;
+
+/* A name in both formats; gguf NULL: the module has no tensors there. */
+typedef struct td_part_name {
+    const char *hf, *gguf;
+} td_part_name;
 
 /* A node without weights. */
 td_status td_build_module(const td_builder *b, td_module *parent, const char *name,
                           const char *class_name, td_module **out, td_err *err);
 
-/* A linear of n outputs and k inputs bound to "<blk.N.><tensor>.weight", and ".bias" as asked. */
+/* The name that "<part>.<suffix>" under `parent` has in this checkpoint. */
+void td_build_tensor_name(const td_builder *b, const td_module *parent, td_part_name part,
+                          const char *suffix, char out[TD_NAME_MAX]);
+
+/* NULL if the checkpoint has no such tensor. */
+const td_tensor *td_build_find(const td_builder *b, const td_module *parent, td_part_name part,
+                               const char *suffix);
+
+/* The tensor of exactly this shape {ne0, ne1} (ne1 0: one dimension) and a type this build reads.
+ */
+td_status td_build_tensor(const td_builder *b, const td_module *parent, td_part_name part,
+                          int64_t ne0, int64_t ne1, const td_tensor **out, td_err *err);
+
+/* A linear of n outputs and k inputs: all of a tensor, or some rows of one of n_whole outputs. */
 typedef struct td_linear_spec {
-    const char *name;   /* last part of the module's name: "q_proj" */
-    const char *tensor; /* GGUF base name: "attn_q" */
+    td_part_name name;
     int n, k;
-    int bias; /* TD_BIAS_* */
+    int bias;               /* TD_BIAS_* */
+    int n_whole;            /* outputs of the tensor; 0: n */
+    td_row_map map;         /* which of them; of n_whole */
+    bool transposed;        /* the tensor is {n_whole, k}: GPT-2's Conv1D in its own files */
+    const char *class_name; /* NULL: torch.nn.Linear */
 } td_linear_spec;
+
+/* Binds *out and lists it for packing.  Parts of one tensor share the node that the first of them
+ * makes. */
 td_status td_build_linear(const td_builder *b, td_module *parent, const td_linear_spec *spec,
                           td_linear *out, td_err *err);
 
-/* An RMS norm over n elements bound to "<blk.N.><tensor>.weight". */
-td_status td_build_norm(const td_builder *b, td_module *parent, const char *name,
-                        const char *tensor, int n, td_norm *out, td_err *err);
+/* A norm over rows of n.  A LayerNorm takes a bias if the file has one. */
+typedef struct td_norm_spec {
+    td_part_name name;
+    td_norm_kind kind;
+    int n, n_set; /* n_set 0: 1 */
+    float eps;
+    bool plus_one; /* the file of a Hugging Face folder holds the weights less one (Gemma) */
+    const char *class_name;
+} td_norm_spec;
+td_status td_build_norm(const td_builder *b, td_module *parent, const td_norm_spec *spec,
+                        td_norm *out, td_err *err);
 
-/* The shells all decoders share.  Begin: root -> model -> embed_tokens, layers; end: norm,
- * rotary_emb, lm_head (tied to the embedding when there is no output.weight). */
-td_status td_build_begin(td_builder *b, td_module **model_node, td_module **layers_node,
-                         td_err *err);
-td_status td_build_end(td_builder *b, td_module *model_node, td_err *err);
-
-/* The node of layer b->i_layer. */
-td_status td_build_layer(const td_builder *b, td_module *layers_node, td_module **out, td_err *err);
-
-/* self_attn with q, k, v and o projections of the configuration's sizes; *out for more children. */
-td_status td_build_attention(const td_builder *b, td_module *layer_node, int qkv_bias, int o_bias,
-                             td_layer *layer, td_module **out, td_err *err);
-
-/* mlp with gate, up and down projections and an act_fn. */
-td_status td_build_mlp(const td_builder *b, td_module *layer_node, int bias, td_layer *layer,
-                       td_err *err);
-
-/* Fills a rope from theta and linear factor, with rope_freqs.weight as divisors if the file has it.
- */
-td_status td_build_rope(td_model *model, double theta, double factor, bool neox, td_rope *out,
-                        td_err *err);
-
-/* A float32 copy in the model's arena of a one-dimensional tensor of n elements. */
-td_status td_build_vector(td_model *model, const char *tensor, int n, const float **out,
+/* A float32 copy in the model's arena of all n elements of a plain tensor. */
+td_status td_build_floats(const td_builder *b, const td_tensor *t, int n, const float **out,
                           td_err *err);
+
+/* What the names of a Hugging Face folder's tensors begin with in place of `top`: several layouts
+ * are about ("model.", none, "language_model.model." ...).  `embed` is the embedding's name below.
+ */
+td_status td_build_find_root(td_builder *b, const char *top, const char *embed, td_err *err);
+
+/* Fills a rope, with the divisors that the file has in tensors (GGUF) or lists (config.json). */
+td_status td_build_rope(const td_builder *b, const td_rope_config *config, int n_rot, bool neox,
+                        td_rope *out, td_err *err);
 
 #endif

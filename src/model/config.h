@@ -2,35 +2,105 @@
 #ifndef TD_MODEL_CONFIG_H
 #define TD_MODEL_CONFIG_H
 
+#include <string.h>
+
 #include "base/status.h"
 #include "format/checkpoint.h"
+#include "ops/elementwise.h"
+#include "ops/rope.h"
 
 enum { TD_MAX_LAYERS = 1024 };
+
+/* What layers of one model differ in. */
+enum {
+    TD_LAYER_LOCAL = 1,  /* attends within the sliding window */
+    TD_LAYER_NO_ROPE = 2 /* attends without positions */
+};
 
 /* Plain data; the names are those of papers and GGUF. */
 typedef struct td_config {
     int n_layer, n_embd, n_head, n_head_kv, head_dim, n_ff, n_vocab;
     int n_ctx_train;
     float norm_eps;
-    double rope_theta;       /* base of the rotary frequencies */
-    double rope_theta_local; /* of layers with a window, where a model has two (Gemma 3) */
-    double rope_factor;      /* linear scaling; 1: none */
-    int n_rot;               /* rotated dimensions of a head */
-    int window;              /* sliding window, the query included; 0: none */
-    int window_period;       /* every window_period-th layer is full, the others have the window */
-    float attention_scale;   /* of q k */
+    td_activation activation;
+    int n_rot; /* rotated dimensions of a head; 0: positions are learned */
+    td_rope_config rope;
+    td_rope_config rope_local;     /* of TD_LAYER_LOCAL; theta 0: as the others */
+    int n_rot_local;               /* its rotated dimensions; 0: n_rot */
+    int window;                    /* sliding window, the query included; 0: none */
+    uint8_t layers[TD_MAX_LAYERS]; /* [n_layer] of TD_LAYER_* */
+    float attention_scale;         /* of q k */
+    float attention_softcap;       /* 0: none */
     float embedding_scale;
+    float residual_scale; /* of what a block adds */
+    float logit_scale;    /* multiplies the logits */
+    float logit_softcap;  /* 0: none */
+    bool parallel;        /* attention and MLP both read the layer's input */
 } td_config;
 
-/* Reads the keys all dense decoders share, "<arch>.block_count" and so on, with the defaults of
- * models.md 3.1, and checks their ranges and that they fit together.  n_vocab comes from the
- * embedding table. */
-td_status td_config_read_gguf(td_config *config, const td_checkpoint *ckpt, td_err *err);
+/* One setting, named in both formats; NULL: the format has no such setting.  gguf stands behind
+ * "<architecture>."; hf may give several names, separated by '|', the first one there counting, and
+ * is also looked for in "text_config". */
+typedef struct td_setting {
+    const char *gguf, *hf;
+} td_setting;
 
-/* Looks up "<arch>.<key>" where <arch> is general.architecture; semantics of td_checkpoint_get_*.
- */
-td_status td_config_get_int(const td_checkpoint *ckpt, const char *key, bool required, int min,
+/* Semantics of td_checkpoint_get_*: absent keeps *out. */
+td_status td_config_get_int(const td_checkpoint *ckpt, td_setting s, bool required, int min,
                             int max, int *out, td_err *err);
-td_status td_config_get_float(const td_checkpoint *ckpt, const char *key, double *out, td_err *err);
+td_status td_config_get_float(const td_checkpoint *ckpt, td_setting s, double *out, td_err *err);
+/* A float above 0. */
+td_status td_config_get_scale(const td_checkpoint *ckpt, td_setting s, float *out, td_err *err);
+td_status td_config_get_bool(const td_checkpoint *ckpt, td_setting s, bool *out, td_err *err);
+td_status td_config_get_string(const td_checkpoint *ckpt, td_setting s, td_string *out,
+                               td_err *err);
+/* The entry itself, NULL if absent. */
+const td_meta *td_config_find(const td_checkpoint *ckpt, td_setting s);
+/* The checkpoint's own name of the setting, for messages. */
+const char *td_config_name(const td_checkpoint *ckpt, td_setting s);
+
+static inline bool td_string_is(td_string s, const char *text) {
+    return s.n == strlen(text) && memcmp(s.text, text, s.n) == 0;
+}
+
+/* What an architecture's files leave unsaid; zero: the common default in brackets. */
+typedef struct td_config_defaults {
+    double rope_theta;        /* [10000] */
+    double norm_eps;          /* [the file must say] */
+    int head_dim;             /* Hugging Face's class default [n_embd / n_head] */
+    double rotary_factor;     /* part of a head that rotates [1] */
+    int n_ctx_train;          /* [2048] */
+    int n_head_kv;            /* [n_head] */
+    td_activation activation; /* [silu]; what the file says wins */
+    bool ff_is_4_embd;        /* the MLP's width may be absent */
+} td_config_defaults;
+
+/* Reads what all dense decoders share and checks ranges and that the sizes fit together.  n_vocab
+ * comes from the embedding table `embed`, which the model has found.  Windows, scales and the rest
+ * are the architecture's to set: they come back neutral. */
+td_status td_config_read(td_config *config, const td_checkpoint *ckpt,
+                         const td_config_defaults *defaults, td_err *err);
+
+/* config_rope.c: fills config->rope (n_rot must be set). */
+td_status td_config_read_rope(td_config *config, const td_checkpoint *ckpt,
+                              const td_config_defaults *defaults, td_err *err);
+
+/* config_window.c: fills config->window, 0 if the file has none. */
+td_status td_config_read_window(td_config *config, const td_checkpoint *ckpt, td_err *err);
+
+/* Qwen's way: only if use_sliding_window, and by max_window_layers where there is no list. */
+td_status td_config_read_qwen_window(td_config *config, const td_checkpoint *ckpt, td_err *err);
+
+/* What Gemma 2 and 3 share: the window, scaled embeddings, and the scale of attention.  GGUF files
+ * do not have the latter: it is a head's width but in the 27B model, known by its number of layers,
+ * where it is the width of a head had the heads shared n_embd (models.md, 2.4). */
+td_status td_config_read_gemma(td_config *config, const td_checkpoint *ckpt, int n_layer_27b,
+                               td_err *err);
+
+/* Marks the layers with a window: by the list layer_types or GGUF's per-layer pattern if the file
+ * has one, else all but every period-th layer (period 1: none, 0: all).  Without a window nothing
+ * is marked. */
+td_status td_config_mark_windows(td_config *config, const td_checkpoint *ckpt, int period,
+                                 td_err *err);
 
 #endif

@@ -1,12 +1,17 @@
 /* llama.c - Llama (Touvron et al., arXiv 2302.13971) and the many models that are one: RMS norm
  * before each block, rotary grouped-query attention, SwiGLU. */
 #include "model/archs.h"
-#include "model/pre_norm.h"
+#include "model/decoder.h"
 
 #define CLASS(name) "transformers.models.llama.modeling_llama.Llama" name
 
+static td_status read_config(td_config *c, const td_checkpoint *ckpt, td_err *err) {
+    static const td_config_defaults defaults = {.norm_eps = 1e-6};
+    return td_config_read(c, ckpt, &defaults, err);
+}
+
 static td_status build_modules(td_model *m, td_err *err) {
-    static const td_pre_norm_spec spec = {
+    static const td_decoder_spec spec = {
         .classes = {.root = CLASS("ForCausalLM"),
                     .model = CLASS("Model"),
                     .embed = "torch.nn.Embedding",
@@ -19,15 +24,15 @@ static td_status build_modules(td_model *m, td_err *err) {
         .qkv_bias = TD_BIAS_OPTIONAL,
         .o_bias = TD_BIAS_OPTIONAL,
         .mlp_bias = TD_BIAS_OPTIONAL,
- /* GGUF's converter permutes the rows of q and k so that the rotated pairs lie side by side.
-  */
-        .neox = false,
+        .neox_gguf = false, /* GGUF's converter permutes the rows of q and k */
+        .neox_hf = true,
     };
-    return td_pre_norm_build(m, &spec, err);
+    return td_decoder_build(m, &spec, err);
 }
 
-const td_arch td_arch_llama = {.gguf_name = "llama",
-                               .hf_class = "LlamaForCausalLM",
-                               .read_config = td_config_read_gguf,
+/* InternLM3 is Llama with biases, and is one in GGUF files. */
+const td_arch td_arch_llama = {.name = "llama",
+                               .hf_classes = "LlamaForCausalLM InternLM3ForCausalLM",
+                               .read_config = read_config,
                                .build_modules = build_modules,
-                               .forward = td_pre_norm_forward};
+                               .forward = td_decoder_forward};

@@ -7,28 +7,77 @@
 #include "base/alloc.h"
 #include "model/archs.h"
 
-static const td_arch *const archs[] = {&td_arch_llama, &td_arch_qwen2, &td_arch_gemma3, NULL};
+static const td_arch *const archs[] = {&td_arch_cohere2,
+                                       &td_arch_command_r,
+                                       &td_arch_ernie4_5,
+                                       &td_arch_falcon,
+                                       &td_arch_gemma,
+                                       &td_arch_gemma2,
+                                       &td_arch_gemma3,
+                                       &td_arch_glm4,
+                                       &td_arch_gpt2,
+                                       &td_arch_gpt_neox,
+                                       &td_arch_granite,
+                                       &td_arch_internlm2,
+                                       &td_arch_llama,
+                                       &td_arch_minicpm,
+                                       &td_arch_mistral,
+                                       &td_arch_olmo2,
+                                       &td_arch_phi3,
+                                       &td_arch_qwen2,
+                                       &td_arch_qwen3,
+                                       &td_arch_smollm3,
+                                       &td_arch_spark2_5,
+                                       &td_arch_starcoder2,
+                                       NULL};
 
 const td_arch *const *td_arch_list(void) { return archs; }
 
-static td_status find_arch(const td_checkpoint *ckpt, const td_arch **out, td_err *err) {
-    td_string name;
-    TD_TRY(td_checkpoint_get_string(ckpt, "general.architecture", true, &name, err));
-    for (int i = 0; archs[i]; i++) {
-        if (strlen(archs[i]->gguf_name) != name.n) continue;
-        if (memcmp(archs[i]->gguf_name, name.text, name.n) != 0) continue;
-        *out = archs[i];
-        return TD_OK;
+/* The words of a list separated by spaces. */
+static bool list_has(const char *list, td_string word) {
+    while (*list) {
+        const size_t n = strcspn(list, " ");
+        if (n == word.n && memcmp(list, word.text, n) == 0) return true;
+        list += n + (list[n] == ' ');
     }
+    return false;
+}
+
+static const td_arch *arch_of(const td_checkpoint *ckpt, td_string name) {
+    const bool is_hf = td_checkpoint_get_kind(ckpt) == TD_CHECKPOINT_HF;
+    for (int i = 0; archs[i]; i++)
+        if (is_hf ? list_has(archs[i]->hf_classes, name)
+                  : !archs[i]->hf_only && td_string_is(name, archs[i]->name))
+            return archs[i];
+    return NULL;
+}
+
+static td_status unknown_arch(const td_checkpoint *ckpt, const char *key, td_string name,
+                              td_err *err) {
+    const bool is_hf = td_checkpoint_get_kind(ckpt) == TD_CHECKPOINT_HF;
     td_strbuf known = {0};
     for (int i = 0; archs[i]; i++)
-        td_strbuf_addf(&known, "%s%s", i ? ", " : "", archs[i]->gguf_name);
+        if (is_hf || !archs[i]->hf_only)
+            td_strbuf_addf(&known, "%s%s", i ? ", " : "",
+                           is_hf ? archs[i]->hf_classes : archs[i]->name);
     const int n_shown = name.n < 64 ? (int)name.n : 64;
-    td_status status =
-        td_fail(err, TD_ERR_UNSUPPORTED, "%s: general.architecture is '%.*s'; this build runs %s",
-                td_checkpoint_path(ckpt), n_shown, name.text, known.text ? known.text : "others");
+    const td_status status = td_fail(
+        err, TD_ERR_UNSUPPORTED, "%s: %s is '%.*s'; this build runs %s", td_checkpoint_path(ckpt),
+        key, n_shown, name.text, known.text ? known.text : "others");
     td_strbuf_clear(&known);
     return status;
+}
+
+static td_status find_arch(const td_checkpoint *ckpt, const td_arch **out, td_err *err) {
+    const bool is_hf = td_checkpoint_get_kind(ckpt) == TD_CHECKPOINT_HF;
+    const char *key = is_hf ? "architectures" : "general.architecture";
+    const td_meta *m = td_checkpoint_meta(ckpt, key);
+    if (!m || m->n_elem == 0 || m->elem_type != TD_META_STRING)
+        return td_fail(err, TD_ERR_FORMAT, "%s: key '%s' is missing or no string",
+                       td_checkpoint_path(ckpt), key);
+    const td_string name = td_meta_string(m, 0);
+    *out = arch_of(ckpt, name);
+    return *out ? TD_OK : unknown_arch(ckpt, key, name, err);
 }
 
 static td_status open_model(td_model *m, td_err *err) {
@@ -82,10 +131,17 @@ td_status td_model_describe(const td_checkpoint *ckpt, td_strbuf *out, bool json
 
 void td_model_kv_shapes(const td_model *m, td_kv_shape *shapes) {
     for (int i = 0; i < m->config.n_layer; i++)
-        shapes[i] = (td_kv_shape){.n_head_kv = m->config.n_head_kv,
-                                  .head_dim = m->config.head_dim,
-                                  .window = m->layers[i].is_local ? m->config.window : 0};
+        shapes[i] =
+            (td_kv_shape){.n_head_kv = m->config.n_head_kv,
+                          .head_dim = m->config.head_dim,
+                          .window = m->config.layers[i] & TD_LAYER_LOCAL ? m->config.window : 0};
 }
+
+int td_model_rope_switch(const td_model *m) {
+    return m->rope.inv_freq_long ? m->rope.n_original : 0;
+}
+
+int td_model_ctx_max(const td_model *m) { return m->positions ? (int)m->positions->ne[1] : 0; }
 
 int td_model_k_max(const td_model *m) {
     int k_max = 0;
@@ -97,21 +153,15 @@ int td_model_k_max(const td_model *m) {
 /* ---- workspace ---- */
 
 /* Row widths of the buffers, in the order of td_workspace. */
-enum { N_BUFFER = 10 };
+enum { N_BUFFER = 11 };
 
 static void buffer_widths(const td_config *c, size_t widths[N_BUFFER]) {
     const size_t n_q = (size_t)c->n_head * (size_t)c->head_dim;
     const size_t n_kv = (size_t)c->n_head_kv * (size_t)c->head_dim;
-    const size_t all[N_BUFFER] = {(size_t)c->n_embd,
-                                  (size_t)c->n_embd,
-                                  n_q,
-                                  n_q,
-                                  n_kv,
-                                  n_kv,
-                                  (size_t)c->n_ff,
-                                  (size_t)c->n_ff,
-                                  (size_t)c->n_rot,
-                                  (size_t)c->n_rot};
+    const size_t n_embd = (size_t)c->n_embd, n_ff = (size_t)c->n_ff, n_rot = (size_t)c->n_rot;
+    const size_t n_rot_local = c->n_rot_local ? (size_t)c->n_rot_local : n_rot;
+    const size_t all[N_BUFFER] = {n_embd, n_embd, n_embd, n_q,   n_q,        n_kv,
+                                  n_kv,   n_ff,   n_ff,   n_rot, n_rot_local};
     memcpy(widths, all, sizeof all);
 }
 
@@ -131,7 +181,7 @@ td_status td_workspace_init(td_workspace *ws, td_arena *arena, const td_config *
                             td_err *err) {
     size_t widths[N_BUFFER];
     buffer_widths(c, widths);
-    float **buffers[N_BUFFER] = {&ws->h, &ws->x,    &ws->q,  &ws->o,  &ws->k,
+    float **buffers[N_BUFFER] = {&ws->h, &ws->x,    &ws->y,  &ws->q,  &ws->o,       &ws->k,
                                  &ws->v, &ws->gate, &ws->up, &ws->cs, &ws->cs_local};
     for (int i = 0; i < N_BUFFER; i++) {
         *buffers[i] = td_arena_alloc(arena, widths[i] * (size_t)m_max * sizeof(float));
@@ -147,6 +197,9 @@ td_status td_model_forward(const td_model *m, td_step *step, td_workspace *ws, t
 }
 
 void td_model_logits(const td_model *m, td_step *step, const float *h, int n_row, float *logits) {
-    td_input in = td_input_of(h, n_row, m->config.n_embd);
-    td_linear_forward(step, &m->lm_head, &in, logits, m->config.n_vocab);
+    const td_config *c = &m->config;
+    td_input in = td_input_of(h, n_row, c->n_embd);
+    td_linear_forward(step, &m->lm_head, &in, logits, c->n_vocab);
+    td_scale_forward(step, logits, c->logit_scale, n_row, c->n_vocab);
+    if (c->logit_softcap > 0) td_softcap_forward(step, logits, n_row, c->n_vocab, c->logit_softcap);
 }

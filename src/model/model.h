@@ -19,7 +19,8 @@ typedef struct td_model td_model;
 /* Buffers of one forward pass, float32, rows of m_max tokens.  Lifetime: session. */
 typedef struct td_workspace {
     float *h;             /* [m][n_embd] the residual stream; at the end the normed output */
-    float *x;             /* [m][n_embd] input or output of a block */
+    float *x, *y;         /* [m][n_embd] input or output of a block; of the second one where two
+                             blocks read the same input */
     float *q, *o;         /* [m][n_head * head_dim] queries; attention's output */
     float *k, *v;         /* [m][n_head_kv * head_dim] */
     float *gate, *up;     /* [m][n_ff] */
@@ -27,21 +28,23 @@ typedef struct td_workspace {
 } td_workspace;
 
 typedef struct td_arch {
-    const char *gguf_name; /* general.architecture */
-    const char *hf_class;  /* "LlamaForCausalLM" */
+    const char *name;       /* general.architecture of GGUF files */
+    bool hf_only;           /* GGUF files know it by another name */
+    const char *hf_classes; /* config.json's "architectures", separated by spaces; the first one
+                               names the module tree's root */
     td_status (*read_config)(td_config *config, const td_checkpoint *ckpt, td_err *err);
     td_status (*build_modules)(td_model *model, td_err *err);
     td_status (*forward)(const td_model *model, td_step *step, td_workspace *ws, td_err *err);
 } td_arch;
 
-/* One decoder layer; an architecture uses the fields it has.  Names are Hugging Face's roles. */
+/* One decoder layer; an architecture uses the fields it has.  What is absent is zeroed. */
 typedef struct td_layer {
+    td_norm attn_norm, attn_post_norm; /* before attention, and of its output before it is added */
     td_linear q_proj, k_proj, v_proj, o_proj;
-    td_norm q_norm, k_norm; /* over head_dim */
+    td_norm q_norm, k_norm; /* of each head, or of all heads together */
+    td_linear attn_gate;    /* one number per head, whose sigmoid scales its output */
+    td_norm mlp_norm, mlp_post_norm;
     td_linear gate_proj, up_proj, down_proj;
-    td_norm input_layernorm, post_attention_layernorm;
-    td_norm pre_feedforward_layernorm, post_feedforward_layernorm;
-    bool is_local; /* has the sliding window */
 } td_layer;
 
 /* Lifetime: model.  Read-only once the engine has packed the linears. */
@@ -50,13 +53,16 @@ struct td_model {
     td_config config;
     const td_checkpoint *ckpt; /* borrowed */
     td_module *root;           /* owned by the arena */
-    const td_tensor *embed;    /* borrowed; {n_embd, n_vocab} */
-    td_layer *layers;          /* owned by the arena; [n_layer] */
+    const char *tensor_root; /* owned by the arena; what stands for the name of the node behind the
+                                root ("model") in the names of a Hugging Face folder's tensors */
+    const td_tensor *embed;  /* borrowed; {n_embd, n_vocab} */
+    const td_tensor *positions; /* borrowed; {n_embd, n_ctx}: learned positions, or NULL */
+    td_layer *layers;           /* owned by the arena; [n_layer] */
     td_norm norm;
     td_linear lm_head;
     td_rope rope, rope_local;
     td_linear **linears; /* owned by the arena; every bound linear, in module order */
-    int n_linear;
+    int n_linear, max_linear;
     td_arena arena;
 };
 
@@ -74,6 +80,12 @@ td_status td_model_describe(const td_checkpoint *ckpt, td_strbuf *out, bool json
 
 /* What each layer keeps in the KV cache: shapes[n_layer]. */
 void td_model_kv_shapes(const td_model *model, td_kv_shape *shapes);
+
+/* Sequences longer than this use LongRoPE's other frequencies; 0: no such thing. */
+int td_model_rope_switch(const td_model *model);
+
+/* The longest context the model can have at all, where positions are learned; 0: no such limit. */
+int td_model_ctx_max(const td_model *model);
 
 /* The widest input of any linear. */
 int td_model_k_max(const td_model *model);

@@ -11,6 +11,9 @@ typedef struct td_batch {
     const int32_t *token;    /* [n] ids, each in [0, n_vocab) */
     const int32_t *position; /* [n] */
     const int32_t *sequence; /* [n] slots of the KV cache */
+    const int32_t *length;   /* [n] tokens known of its sequence, those still waiting included: what
+                                LongRoPE depends on.  When it crosses the model's limit, the whole
+                                sequence is evaluated again */
 } td_batch;
 
 #endif

@@ -1,6 +1,8 @@
 /* linear.c - quantizing the input, splitting the outputs over the threads, choosing the path. */
 #include "ops/linear.h"
 
+#include <string.h>
+
 #include "kernel/pack.h"
 #include "tensor/quantize.h"
 
@@ -18,30 +20,47 @@ size_t td_linear_packed_bytes(const td_linear *l, const td_kernels *kernels) {
     return (size_t)n_panel_of(l) * td_pack_panel_bytes(l->weight->dtype, (size_t)l->k);
 }
 
+/* The scratch of a thread: 2 * TD_PANEL * k_max floats. */
+static float *tile_of(const td_step *step, int i_thread) {
+    return step->tile + (size_t)i_thread * 2 * TD_PANEL * (size_t)step->k_max;
+}
+
 typedef struct pack_job {
+    const td_step *step;
     const td_linear *linear;
     uint8_t *dst;
 } pack_job;
 
+/* n_row rows from `first` on, one after the other: where they lie in the file, or gathered. */
+static const uint8_t *rows_of(const td_tensor *w, int first, int n_row, uint8_t *scratch) {
+    const size_t row_bytes = td_tensor_row_bytes(w);
+    if (!w->source && !w->map.group) return td_tensor_row(w, first, NULL);
+    for (int i = 0; i < n_row; i++) {
+        uint8_t *to = scratch + (size_t)i * row_bytes;
+        const uint8_t *row = td_tensor_row(w, first + i, to);
+        if (row != to) memcpy(to, row, row_bytes);
+    }
+    return scratch;
+}
+
 static void pack_panels(void *context, int begin, int end, int i_thread) {
-    (void)i_thread;
     const pack_job *job = context;
     const td_tensor *w = job->linear->weight;
-    const size_t row_bytes = w->n_bytes / (size_t)job->linear->n;
-    const size_t panel_bytes = td_pack_panel_bytes(w->dtype, (size_t)job->linear->k);
+    const size_t k = (size_t)job->linear->k, panel_bytes = td_pack_panel_bytes(w->dtype, k);
+    uint8_t *scratch = (uint8_t *)tile_of(job->step, i_thread);
     for (int p = begin; p < end; p++) {
-        const int left = job->linear->n - p * TD_PANEL;
-        td_pack_panel(w->dtype, w->data + (size_t)p * TD_PANEL * row_bytes, row_bytes,
-                      left < TD_PANEL ? left : TD_PANEL, (size_t)job->linear->k,
+        const int first = p * TD_PANEL, left = job->linear->n - first;
+        const int n_row = left < TD_PANEL ? left : TD_PANEL;
+        td_pack_panel(w->dtype, rows_of(w, first, n_row, scratch), td_tensor_row_bytes(w), n_row, k,
                       job->dst + (size_t)p * panel_bytes);
     }
 }
 
-void td_linear_pack(td_linear *l, const td_kernels *kernels, td_pool *pool, uint8_t *dst) {
-    pack_job job = {l, dst};
-    td_pool_run(pool, n_panel_of(l), 4, pack_panels, &job);
+void td_linear_pack(td_linear *l, td_step *step, uint8_t *dst) {
+    pack_job job = {step, l, dst};
+    td_pool_run(step->pool, n_panel_of(l), 4, pack_panels, &job);
     l->packed = dst;
-    l->impl = gemm_of(l, kernels);
+    l->impl = gemm_of(l, step->kernels);
 }
 
 /* ---- input ---- */
@@ -126,11 +145,11 @@ static void packed_panels(void *context, int begin, int end, int i_thread) {
 
 /* Dequantizes the rows of one panel into float32 and lays them side by side: tile[k][TD_PANEL]. */
 static void dequantize_panel(const td_linear *l, int first, int n, float *row, float *tile) {
-    const size_t row_bytes = l->weight->n_bytes / (size_t)l->n;
+    uint8_t *scratch = (uint8_t *)(row + l->k); /* where tile_of has room for 15 more rows */
     for (int o = 0; o < TD_PANEL; o++) {
         if (o < n)
-            td_dequantize_row(l->weight->dtype, l->weight->data + (size_t)(first + o) * row_bytes,
-                              row, (size_t)l->k);
+            td_dequantize_row(l->weight->dtype, td_tensor_row(l->weight, first + o, scratch), row,
+                              (size_t)l->k);
         for (int j = 0; j < l->k; j++) tile[j * TD_PANEL + o] = o < n ? row[j] : 0;
     }
 }
@@ -138,7 +157,7 @@ static void dequantize_panel(const td_linear *l, int first, int n, float *row, f
 static void dequantized_panels(void *context, int begin, int end, int i_thread) {
     const gemm_job *job = context;
     const td_linear *l = job->linear;
-    float *tile = job->step->tile + (size_t)i_thread * 2 * TD_PANEL * (size_t)job->step->k_max;
+    float *tile = tile_of(job->step, i_thread);
     float *row = tile + (size_t)TD_PANEL * (size_t)job->step->k_max;
     for (int p = begin; p < end; p++) {
         const int first = p * TD_PANEL, n = outputs_left(l, first, 1);

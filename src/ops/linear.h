@@ -11,8 +11,9 @@
 
 /* A bound linear.  Lifetime: model.  weight NULL: the module is absent (tied or optional). */
 typedef struct td_linear {
-    const td_tensor *weight; /* borrowed from the checkpoint; {k, n} */
-    const float *bias;       /* owned by the model's arena; [n] or NULL */
+    const td_tensor
+        *weight;       /* borrowed from the checkpoint, or a view in the model's arena; {k, n} */
+    const float *bias; /* owned by the model's arena; [n] or NULL */
     uint8_t *packed; /* owned by the engine; panels (kernel/pack.h), or NULL: use the file's rows */
     const td_gemm_impl *impl; /* of the packed form; else NULL */
     int n, k;                 /* outputs, inputs */
@@ -38,7 +39,7 @@ void td_linear_forward(td_step *step, const td_linear *linear, td_input *in, flo
 size_t td_linear_packed_bytes(const td_linear *linear, const td_kernels *kernels);
 
 /* Packs with all threads into dst (64-byte aligned, td_linear_packed_bytes of it) and points the
- * linear there. */
-void td_linear_pack(td_linear *linear, const td_kernels *kernels, td_pool *pool, uint8_t *dst);
+ * linear there.  Uses the step's scratch. */
+void td_linear_pack(td_linear *linear, td_step *step, uint8_t *dst);
 
 #endif

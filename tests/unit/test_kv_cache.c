@@ -67,20 +67,31 @@ static void write_span(fixture *f, int seq, int from, int to) {
     f->step.batch = NULL;
 }
 
+static const float sinks[N_HEAD] = {-3, 0.5f, 4, 90};
+static const td_attention_spec specs[] = {
+    {N_HEAD, 0.5f, 0,    NULL },
+    {N_HEAD, 0.5f, 1.5f, NULL },
+    {N_HEAD, 0.5f, 0,    sinks},
+    {N_HEAD, 0.5f, 3,    sinks},
+};
+
 /* softmax(scale q k) v of one head in double precision, from value_at. */
-static void attend_plainly(int layer, int seq, int position, const float *q, int head,
-                           double *out) {
+static void attend_plainly(const td_attention_spec *spec, int layer, int seq, int position,
+                           const float *q, int head, double *out) {
     const int window = shapes[layer].window, head_kv = head / (N_HEAD / N_HEAD_KV);
     const int first = window && position >= window ? position - window + 1 : 0;
-    double weight[N_CTX], max = -INFINITY, sum = 0;
+    double weight[N_CTX], sink = spec->sinks ? (double)spec->sinks[head] : -INFINITY, max = sink;
     for (int j = first; j <= position; j++) {
         double dot = 0;
         for (int d = 0; d < HEAD_DIM; d++)
             dot += (double)q[d] * (double)value_at(layer, seq, j, head_kv * HEAD_DIM + d, false);
-        weight[j] = dot * 0.5;
+        weight[j] = dot * (double)spec->scale;
+        if (spec->softcap > 0)
+            weight[j] = (double)spec->softcap * tanh(weight[j] / (double)spec->softcap);
         if (weight[j] > max) max = weight[j];
     }
     for (int d = 0; d < HEAD_DIM; d++) out[d] = 0;
+    double sum = exp(sink - max);
     for (int j = first; j <= position; j++) {
         const double p = exp(weight[j] - max);
         sum += p;
@@ -90,17 +101,18 @@ static void attend_plainly(int layer, int seq, int position, const float *q, int
     for (int d = 0; d < HEAD_DIM; d++) out[d] /= sum;
 }
 
-static void check_attention(fixture *f, int seq, int position, double tolerance) {
+static void check_attention(fixture *f, const td_attention_spec *spec, int seq, int position,
+                            double tolerance) {
     float q[N_HEAD * HEAD_DIM], out[N_HEAD * HEAD_DIM];
     const td_batch batch = {
         .n = 1, .token = f->token, .position = &(int32_t){position}, .sequence = &(int32_t){seq}};
     f->step.batch = &batch;
     for (int i = 0; i < N_HEAD * HEAD_DIM; i++) q[i] = cosf((float)(i * 5 + position) * 0.11f);
     for (int layer = 0; layer < N_LAYER; layer++) {
-        td_attention_forward(&f->step, layer, N_HEAD, 0.5f, q, out);
+        td_attention_forward(&f->step, layer, spec, q, out);
         for (int h = 0; h < N_HEAD; h++) {
             double want[HEAD_DIM];
-            attend_plainly(layer, seq, position, q + h * HEAD_DIM, h, want);
+            attend_plainly(spec, layer, seq, position, q + h * HEAD_DIM, h, want);
             for (int d = 0; d < HEAD_DIM; d++)
                 assert_true(fabs((double)out[h * HEAD_DIM + d] - want[d]) <= tolerance);
         }
@@ -127,9 +139,10 @@ static void test_attention(void **state) {
             if (to == at[seq]) continue;
             write_span(&f, seq, at[seq], to);
             at[seq] = to;
+            const td_attention_spec *spec = &specs[round % 4];
             for (int s = 0; s < N_SEQ; s++)
-                if (at[s] > 0) check_attention(&f, s, at[s] - 1, tolerance_of[dtype]);
-            check_attention(&f, seq, to - (n + 1) / 2, tolerance_of[dtype]);
+                if (at[s] > 0) check_attention(&f, spec, s, at[s] - 1, tolerance_of[dtype]);
+            check_attention(&f, spec, seq, to - (n + 1) / 2, tolerance_of[dtype]);
         }
         teardown(&f);
     }
@@ -153,14 +166,14 @@ static void test_truncate(void **state) {
     assert_int_equal(td_kv_cache_truncate(f.kv, 0, 440), 440); /* within the last batch */
     check_pages(&f);
     write_span(&f, 0, 440, 445);
-    check_attention(&f, 0, 444, tolerance_of[TD_KV_DTYPE_F32]);
+    check_attention(&f, &specs[0], 0, 444, tolerance_of[TD_KV_DTYPE_F32]);
     /* the window layer has given up what position 200 would read: everything has to come again */
     assert_int_equal(td_kv_cache_truncate(f.kv, 0, 200), 0);
     check_pages(&f);
     for (int i = 0; i < N_LAYER; i++)
         assert_int_equal(f.kv->layers[i].n_free, f.kv->layers[i].n_page);
     for (int from = 0; from < 300; from += BATCH) write_span(&f, 0, from, from + BATCH);
-    check_attention(&f, 0, 299, tolerance_of[TD_KV_DTYPE_F32]);
+    check_attention(&f, &specs[0], 0, 299, tolerance_of[TD_KV_DTYPE_F32]);
     teardown(&f);
 }
 

@@ -1,0 +1,300 @@
+/* decoder.c - the module tree of a dense decoder. */
+#include "model/decoder.h"
+
+#include <stdio.h>
+
+typedef struct build {
+    td_builder b;
+    const td_decoder_spec *spec;
+    const td_config *c;
+    td_module *node; /* of the layer */
+    td_layer *layer;
+} build;
+
+static const char *either(const char *name, const char *usual) { return name ? name : usual; }
+
+static td_part_name either_part(td_part_name name, const char *hf, const char *gguf) {
+    return (td_part_name){either(name.hf, hf), either(name.gguf, gguf)};
+}
+
+/* ---- norms ---- */
+
+static td_status norm(const build *s, td_module *parent, td_part_name name, td_norm *out,
+                      td_err *err) {
+    const td_norm_spec spec = {.name = name,
+                               .kind = s->spec->norm,
+                               .n = s->c->n_embd,
+                               .eps = s->c->norm_eps,
+                               .plus_one = s->spec->norm_plus_one,
+                               .class_name = s->spec->classes.norm};
+    return td_build_norm(&s->b, parent, &spec, out, err);
+}
+
+/* A norm that a family may have: it does if the spec names it. */
+static td_status norm_if_named(const build *s, td_part_name name, td_norm *out, td_err *err) {
+    return name.hf ? norm(s, s->node, name, out, err) : TD_OK;
+}
+
+/* Before the MLP.  Layers whose two blocks read the same norm have only one (Falcon 7B, Command R).
+ */
+static td_status mlp_norm(const build *s, td_err *err) {
+    const td_part_name name =
+        either_part(s->spec->names.mlp_norm, "post_attention_layernorm", "ffn_norm");
+    if (s->c->parallel && !td_build_find(&s->b, s->node, name, "weight")) return TD_OK;
+    return norm(s, s->node, name, &s->layer->mlp_norm, err);
+}
+
+static td_status qk_norm(const build *s, td_module *attn, td_part_name name, int n_head,
+                         td_norm *out, td_err *err) {
+    const td_qk_norm kind = s->spec->qk_norm;
+    const td_norm_spec spec = {.name = name,
+                               .kind = s->spec->norm,
+                               .n = kind == TD_QK_NORM_ALL ? n_head * s->c->head_dim
+                                                           : s->c->head_dim,
+                               .n_set = kind == TD_QK_NORM_HEADS ? n_head : 1,
+                               .eps = s->c->norm_eps,
+                               .plus_one = s->spec->norm_plus_one,
+                               .class_name = s->spec->classes.norm};
+    /* Command R has these norms in its larger models only. */
+    if (kind == TD_QK_NORM_HEADS && !td_build_find(&s->b, attn, name, "weight")) return TD_OK;
+    return td_build_norm(&s->b, attn, &spec, out, err);
+}
+
+/* ---- attention ---- */
+
+static td_status split_qkv(const build *s, td_module *attn, td_err *err) {
+    const td_decoder_names *names = &s->spec->names;
+    const int n_q = s->c->n_head * s->c->head_dim, n_kv = s->c->n_head_kv * s->c->head_dim;
+    td_linear_spec part = {
+        .name = {either(names->q, "q_proj"), "attn_q"},
+        .n = n_q,
+        .k = s->c->n_embd,
+        .bias = s->spec->qkv_bias
+    };
+    TD_TRY(td_build_linear(&s->b, attn, &part, &s->layer->q_proj, err));
+    part.name = (td_part_name){either(names->k, "k_proj"), "attn_k"};
+    part.n = n_kv;
+    TD_TRY(td_build_linear(&s->b, attn, &part, &s->layer->k_proj, err));
+    part.name = (td_part_name){either(names->v, "v_proj"), "attn_v"};
+    return td_build_linear(&s->b, attn, &part, &s->layer->v_proj, err);
+}
+
+/* Three parts of one tensor.  Rows in order are one group of all. */
+static td_status fused_qkv(const build *s, td_module *attn, td_part_name name, bool groups,
+                           td_err *err) {
+    const td_config *c = s->c;
+    const int n_group = groups ? c->n_head_kv : 1;
+    const int n_q = c->n_head * c->head_dim / n_group, n_kv = c->n_head_kv * c->head_dim / n_group;
+    const int stride = n_q + 2 * n_kv;
+    td_linear_spec part = {
+        .name = name,
+        .n = n_q * n_group,
+        .k = c->n_embd,
+        .bias = s->spec->qkv_bias,
+        .n_whole = stride * n_group,
+        .map = {.first = 0, .group = n_q, .stride = stride},
+        .transposed = s->spec->conv1d,
+        .class_name = s->spec->conv1d ? "transformers.pytorch_utils.Conv1D" : NULL
+    };
+    TD_TRY(td_build_linear(&s->b, attn, &part, &s->layer->q_proj, err));
+    part.n = n_kv * n_group;
+    part.map = (td_row_map){.first = n_q, .group = n_kv, .stride = stride};
+    TD_TRY(td_build_linear(&s->b, attn, &part, &s->layer->k_proj, err));
+    part.map.first = n_q + n_kv;
+    return td_build_linear(&s->b, attn, &part, &s->layer->v_proj, err);
+}
+
+static td_status attention(const build *s, td_err *err) {
+    const td_decoder_spec *spec = s->spec;
+    td_module *attn;
+    TD_TRY(td_build_module(&s->b, s->node, either(spec->names.attention, "self_attn"),
+                           spec->classes.attention, &attn, err));
+    const td_part_name qkv = {either(spec->names.qkv, "qkv_proj"), "attn_qkv"};
+    const bool fused =
+        s->b.is_hf ? spec->qkv != TD_QKV_SPLIT : td_build_find(&s->b, attn, qkv, "weight") != NULL;
+    if (fused)
+        TD_TRY(fused_qkv(s, attn, qkv, s->b.is_hf && spec->qkv == TD_QKV_GROUPS, err));
+    else
+        TD_TRY(split_qkv(s, attn, err));
+    const td_linear_spec o = {
+        .name = {either(spec->names.o, "o_proj"), "attn_output"},
+        .n = s->c->n_embd,
+        .k = s->c->n_head * s->c->head_dim,
+        .bias = spec->o_bias,
+        .transposed = spec->conv1d,
+        .class_name = spec->conv1d ? "transformers.pytorch_utils.Conv1D" : NULL
+    };
+    TD_TRY(td_build_linear(&s->b, attn, &o, &s->layer->o_proj, err));
+    if (spec->names.attn_gate) {
+        const td_linear_spec gate = {
+            .name = {spec->names.attn_gate, "attn_gate"},
+              .n = s->c->n_head, .k = s->c->n_embd
+        };
+        TD_TRY(td_build_linear(&s->b, attn, &gate, &s->layer->attn_gate, err));
+    }
+    if (spec->qk_norm == TD_QK_NORM_NONE) return TD_OK;
+    const td_part_name q_norm = {either(spec->names.q_norm, "q_norm"), "attn_q_norm"};
+    const td_part_name k_norm = {either(spec->names.k_norm, "k_norm"), "attn_k_norm"};
+    TD_TRY(qk_norm(s, attn, q_norm, s->c->n_head, &s->layer->q_norm, err));
+    return qk_norm(s, attn, k_norm, s->c->n_head_kv, &s->layer->k_norm, err);
+}
+
+/* ---- MLP ---- */
+
+/* Gate and up in one tensor: gate_up in Hugging Face folders, a double ffn_up in GGUF files. */
+static td_status gate_and_up(const build *s, td_module *mlp, td_linear_spec part, td_err *err) {
+    const td_decoder_names *names = &s->spec->names;
+    const td_part_name gate = {either(names->gate, "gate_proj"), "ffn_gate"};
+    const td_part_name up = {either(names->up, "up_proj"), "ffn_up"};
+    const bool fused =
+        s->b.is_hf ? names->gate_up != NULL : td_build_find(&s->b, mlp, gate, "weight") == NULL;
+    if (!fused) {
+        part.name = gate;
+        TD_TRY(td_build_linear(&s->b, mlp, &part, &s->layer->gate_proj, err));
+        part.name = up;
+        return td_build_linear(&s->b, mlp, &part, &s->layer->up_proj, err);
+    }
+    part.name = (td_part_name){either(names->gate_up, "gate_up_proj"), "ffn_up"};
+    part.n_whole = 2 * part.n;
+    part.map = (td_row_map){.first = 0, .group = part.n, .stride = part.n};
+    TD_TRY(td_build_linear(&s->b, mlp, &part, &s->layer->gate_proj, err));
+    part.map.first = part.n;
+    return td_build_linear(&s->b, mlp, &part, &s->layer->up_proj, err);
+}
+
+static td_status build_mlp(const build *s, td_err *err) {
+    const td_decoder_spec *spec = s->spec;
+    td_module *mlp, *act_fn;
+    TD_TRY(td_build_module(&s->b, s->node, either(spec->names.mlp, "mlp"), spec->classes.mlp, &mlp,
+                           err));
+    td_linear_spec part = {
+        .name = {either(spec->names.up, "up_proj"), "ffn_up"},
+        .n = s->c->n_ff,
+        .k = s->c->n_embd,
+        .bias = spec->mlp_bias,
+        .transposed = spec->conv1d,
+        .class_name = spec->conv1d ? "transformers.pytorch_utils.Conv1D" : NULL
+    };
+    if (spec->plain_mlp)
+        TD_TRY(td_build_linear(&s->b, mlp, &part, &s->layer->up_proj, err));
+    else
+        TD_TRY(gate_and_up(s, mlp, part, err));
+    part.name = (td_part_name){either(spec->names.down, "down_proj"), "ffn_down"};
+    part.n = s->c->n_embd;
+    part.k = s->c->n_ff;
+    TD_TRY(td_build_linear(&s->b, mlp, &part, &s->layer->down_proj, err));
+    return td_build_module(&s->b, mlp, "act_fn", spec->classes.act_fn, &act_fn, err);
+}
+
+/* ---- the whole ---- */
+
+static td_status layer(build *s, td_module *layers, td_err *err) {
+    char index[16];
+    const td_decoder_names *names = &s->spec->names;
+    snprintf(index, sizeof index, "%d", s->b.i_layer);
+    TD_TRY(td_build_module(&s->b, layers, index, s->spec->classes.layer, &s->node, err));
+    TD_TRY(attention(s, err));
+    TD_TRY(build_mlp(s, err));
+    if (!s->spec->no_pre_norm) {
+        const td_part_name name = either_part(names->attn_norm, "input_layernorm", "attn_norm");
+        TD_TRY(norm(s, s->node, name, &s->layer->attn_norm, err));
+    }
+    TD_TRY(norm_if_named(s, names->attn_post_norm, &s->layer->attn_post_norm, err));
+    if (!s->spec->no_pre_norm) TD_TRY(mlp_norm(s, err));
+    return norm_if_named(s, names->mlp_post_norm, &s->layer->mlp_post_norm, err);
+}
+
+static td_status embeddings(build *s, td_module *model, td_err *err) {
+    td_model *m = s->b.model;
+    td_module *node;
+    const td_part_name embed = {either(s->spec->names.embed, "embed_tokens"), "token_embd"};
+    const td_tensor *t = td_build_find(&s->b, model, embed, "weight");
+    if (t && (t->ne[1] > 1 << 28 || t->source))
+        return td_fail(err, TD_ERR_UNSUPPORTED,
+                       "tensor '%s': wanted at most 2^28 rows that are not quantized by parts",
+                       t->name);
+    TD_TRY(td_build_tensor(&s->b, model, embed, s->c->n_embd, t ? t->ne[1] : 0, &m->embed, err));
+    m->config.n_vocab = (int)m->embed->ne[1];
+    TD_TRY(td_build_module(&s->b, model, embed.hf, s->spec->classes.embed, &node, err));
+    node->weight = m->embed;
+    if (!s->spec->names.positions) return TD_OK;
+    const td_part_name positions = {s->spec->names.positions, "position_embd"};
+    t = td_build_find(&s->b, model, positions, "weight");
+    TD_TRY(td_build_tensor(&s->b, model, positions, s->c->n_embd, t ? t->ne[1] : 0, &m->positions,
+                           err));
+    if (td_dtype_get_info((int)m->positions->dtype)->block_elems != 1 || m->positions->source)
+        return td_fail(err, TD_ERR_UNSUPPORTED, "tensor '%s' has type %s, wanted f32, f16 or bf16",
+                       m->positions->name, td_dtype_name((int)m->positions->dtype));
+    if (m->config.n_ctx_train > (int)m->positions->ne[1])
+        m->config.n_ctx_train = (int)m->positions->ne[1];
+    TD_TRY(td_build_module(&s->b, model, positions.hf, "torch.nn.Embedding", &node, err));
+    node->weight = m->positions;
+    return TD_OK;
+}
+
+static td_status head(build *s, td_err *err) {
+    td_model *m = s->b.model;
+    const td_linear_spec spec = {
+        .name = {either(s->spec->names.lm_head, "lm_head"), "output"},
+        .n = m->config.n_vocab,
+        .k = m->config.n_embd,
+        .bias = s->spec->lm_head_bias
+    };
+    if (td_build_find(&s->b, m->root, spec.name, "weight"))
+        return td_build_linear(&s->b, m->root, &spec, &m->lm_head, err);
+    td_module *node; /* tied */
+    m->lm_head = (td_linear){.n = spec.n, .k = spec.k, .weight = m->embed};
+    TD_TRY(td_build_module(&s->b, m->root, spec.name.hf, "torch.nn.Linear", &node, err));
+    node->linear = &m->lm_head;
+    node->weight = m->embed;
+    m->linears[m->n_linear++] = &m->lm_head;
+    return TD_OK;
+}
+
+static td_status ropes(const build *s, td_err *err) {
+    td_model *m = s->b.model;
+    const td_config *c = s->c;
+    const bool neox = s->b.is_hf ? s->spec->neox_hf : s->spec->neox_gguf;
+    if (c->n_rot == 0) return TD_OK;
+    TD_TRY(td_build_rope(&s->b, &c->rope, c->n_rot, neox, &m->rope, err));
+    m->rope_local = m->rope;
+    if (c->rope_local.theta == 0) return TD_OK;
+    const int n_rot = c->n_rot_local ? c->n_rot_local : c->n_rot;
+    return td_build_rope(&s->b, &c->rope_local, n_rot, neox, &m->rope_local, err);
+}
+
+td_status td_decoder_build(td_model *m, const td_decoder_spec *spec, td_err *err) {
+    enum { LINEARS_PER_LAYER = 8 };
+    build s = {
+        .b = {.model = m,
+              .is_hf = td_checkpoint_get_kind(m->ckpt) == TD_CHECKPOINT_HF,
+              .i_layer = -1},
+        .spec = spec,
+        .c = &m->config
+    };
+    const td_decoder_names *names = &spec->names;
+    const char *top = either(names->model, "model");
+    const size_t n_layer = (size_t)m->config.n_layer;
+    m->max_linear = m->config.n_layer * LINEARS_PER_LAYER + 1;
+    m->layers = td_arena_calloc(&m->arena, n_layer, sizeof *m->layers);
+    m->linears = td_arena_calloc(&m->arena, (size_t)m->max_linear, sizeof(td_linear *));
+    if (!m->layers || !m->linears) return td_fail_nomem(err, "the layers", n_layer);
+    if (s.b.is_hf) TD_TRY(td_build_find_root(&s.b, top, either(names->embed, "embed_tokens"), err));
+    td_module *model, *layers, *node;
+    TD_TRY(td_build_module(&s.b, NULL, "", spec->classes.root, &m->root, err));
+    TD_TRY(td_build_module(&s.b, m->root, top, spec->classes.model, &model, err));
+    TD_TRY(embeddings(&s, model, err));
+    TD_TRY(td_build_module(&s.b, model, either(names->layers, "layers"), "torch.nn.ModuleList",
+                           &layers, err));
+    for (s.b.i_layer = 0; s.b.i_layer < m->config.n_layer; s.b.i_layer++) {
+        s.layer = &m->layers[s.b.i_layer];
+        TD_TRY(layer(&s, layers, err));
+    }
+    s.b.i_layer = -1;
+    const td_part_name norm_name = {either(names->norm, "norm"), "output_norm"};
+    TD_TRY(norm(&s, model, norm_name, &m->norm, err));
+    if (spec->classes.rotary)
+        TD_TRY(td_build_module(&s.b, model, "rotary_emb", spec->classes.rotary, &node, err));
+    TD_TRY(head(&s, err));
+    return ropes(&s, err);
+}

@@ -1,0 +1,79 @@
+/* decoder.h - what dense decoders have in common: what an architecture differs in is data.
+ *
+ * Every layer is attention and an MLP, each with a norm before it, after it, both or neither, one
+ * after the other or side by side (td_config.parallel):
+ *
+ *     h += s * post(attention(norm(h)));  h += s * post(mlp(norm(h)))
+ *     h += attention(norm(h)) + mlp(norm'(h))
+ *
+ * A td_decoder_spec names the parts in both file formats and says how they are stored; the
+ * configuration (config.h) holds the numbers.  docs/MODELS.md shows how to add an architecture. */
+#ifndef TD_MODEL_DECODER_H
+#define TD_MODEL_DECODER_H
+
+#include "model/build.h"
+
+/* The class names of one architecture, as its transformers file has them. */
+typedef struct td_class_names {
+    const char *root, *model, *embed, *layer, *attention, *mlp, *norm, *rotary, *act_fn;
+} td_class_names;
+
+/* How a Hugging Face folder stores q, k and v. */
+typedef enum td_qkv_layout {
+    TD_QKV_SPLIT, /* three tensors */
+    TD_QKV_ROWS,  /* one: all rows of q, then k, then v */
+    TD_QKV_GROUPS /* one: for each head of k, its heads of q, then itself, then its head of v */
+} td_qkv_layout;
+
+typedef enum td_qk_norm {
+    TD_QK_NORM_NONE,
+    TD_QK_NORM_HEAD,  /* of each head, all with the same weights */
+    TD_QK_NORM_HEADS, /* of each head, with weights of its own */
+    TD_QK_NORM_ALL    /* of all heads together */
+} td_qk_norm;
+
+/* Names that differ from the usual ones, which stand in brackets; NULL: the usual one. */
+typedef struct td_decoder_names {
+    const char *model;            /* ["model"] */
+    const char *embed;            /* ["embed_tokens"] */
+    const char *positions;        /* learned positions [none]; GGUF: position_embd */
+    const char *layers;           /* ["layers"] */
+    const char *norm;             /* ["norm"] */
+    const char *lm_head;          /* ["lm_head"] */
+    const char *attention;        /* ["self_attn"] */
+    const char *q, *k, *v, *o;    /* ["q_proj" ...] */
+    const char *qkv;              /* of TD_QKV_ROWS and TD_QKV_GROUPS ["qkv_proj"] */
+    const char *mlp;              /* ["mlp"] */
+    const char *gate, *up, *down; /* ["gate_proj" ...] */
+    const char *gate_up;          /* gate's rows, then up's, in one tensor [none] */
+    const char *attn_gate;        /* one number per head [none]; GGUF: attn_gate */
+    const char *q_norm, *k_norm;  /* ["q_norm", "k_norm"] */
+    /* Norms of a layer; GGUF calls the usual ones attn_norm and ffn_norm. */
+    td_part_name attn_norm;      /* ["input_layernorm"] */
+    td_part_name attn_post_norm; /* [none] */
+    td_part_name mlp_norm;       /* ["post_attention_layernorm"] */
+    td_part_name mlp_post_norm;  /* [none] */
+} td_decoder_names;
+
+typedef struct td_decoder_spec {
+    td_class_names classes;
+    td_decoder_names names;
+    td_qkv_layout qkv;              /* in Hugging Face folders */
+    int qkv_bias, o_bias, mlp_bias; /* TD_BIAS_* */
+    int lm_head_bias;
+    td_norm_kind norm;
+    bool no_pre_norm;   /* attn_norm and mlp_norm are absent */
+    bool norm_plus_one; /* see td_norm_spec */
+    td_qk_norm qk_norm;
+    bool plain_mlp;          /* down(act(up)): no gate */
+    bool conv1d;             /* matrices lie transposed in Hugging Face folders */
+    bool neox_gguf, neox_hf; /* rotated pairs lie half a head apart in files of this kind */
+} td_decoder_spec;
+
+/* Builds the tree, binds every tensor, fills both ropes.  Uses the configuration, sets n_vocab. */
+td_status td_decoder_build(td_model *model, const td_decoder_spec *spec, td_err *err);
+
+/* A td_arch's forward. */
+td_status td_decoder_forward(const td_model *model, td_step *step, td_workspace *ws, td_err *err);
+
+#endif
