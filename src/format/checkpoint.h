@@ -24,19 +24,35 @@
 
 typedef struct td_checkpoint td_checkpoint;
 
-/* On failure *out is NULL, nothing stays open, and err names file and field. */
+/* `path` is a GGUF file, a folder, or in a folder a .safetensors file, its index or config.json.  A
+ * folder without weights has no tensors; one with nothing but a GGUF file opens as that.  On
+ * failure *out is NULL, nothing stays open, and err names file and field. */
 td_status td_checkpoint_open(td_checkpoint **out, const char *path, td_err *err);
 /* The same for the image[n] of a single file in memory, which is borrowed; `name` stands for its
- * path. */
+ * path: one ending in ".safetensors" is a folder of that file alone, without configuration. */
 td_status td_checkpoint_open_memory(td_checkpoint **out, const void *image, size_t n,
                                     const char *name, td_err *err);
 void td_checkpoint_close(td_checkpoint *ckpt); /* NULL is fine */
+
+typedef struct td_string {
+    const char *text; /* borrowed, NOT NUL-terminated */
+    size_t n;
+} td_string;
 
 typedef enum td_checkpoint_kind { TD_CHECKPOINT_GGUF, TD_CHECKPOINT_HF } td_checkpoint_kind;
 td_checkpoint_kind td_checkpoint_get_kind(const td_checkpoint *ckpt);
 
 const char *td_checkpoint_path(const td_checkpoint *ckpt);   /* as opened */
-const char *td_checkpoint_format(const td_checkpoint *ckpt); /* "GGUF v3" */
+const char *td_checkpoint_format(const td_checkpoint *ckpt); /* "GGUF v3", "safetensors" */
+/* general.name of a GGUF file, else the name of file or folder. */
+td_string td_checkpoint_name(const td_checkpoint *ckpt);
+/* The Hugging Face folder that is open, where the tokenizer's files are; NULL for GGUF. */
+const char *td_checkpoint_folder(const td_checkpoint *ckpt);
+/* Why the weights cannot be used although the files are sound: a sentence that names file, field
+ * and value ("quantization_config.quant_method is 'aqlm'"); NULL if nothing stands in the way.  The
+ * arrays concerned are listed as they are in the files. */
+const char *td_checkpoint_unsupported(const td_checkpoint *ckpt);
+/* The files of the weights; of a folder without any, its config.json. */
 int td_checkpoint_n_file(const td_checkpoint *ckpt);
 const char *td_checkpoint_file(const td_checkpoint *ckpt, int i_file); /* its path */
 size_t td_checkpoint_file_bytes(const td_checkpoint *ckpt, int i_file);
@@ -60,11 +76,6 @@ typedef enum td_meta_type {
     TD_META_STRING,
     TD_META_ARRAY
 } td_meta_type;
-
-typedef struct td_string {
-    const char *text; /* borrowed, NOT NUL-terminated */
-    size_t n;
-} td_string;
 
 typedef struct td_meta {
     const char *key; /* NUL-terminated */
@@ -108,5 +119,10 @@ td_status td_checkpoint_get_ints(const td_checkpoint *ckpt, const char *key, boo
  * tokenizer, unknown model, arrays of different lengths, wrong element types, special ids out of
  * range, a BPE vocabulary without merges, malformed byte tokens. */
 td_status td_checkpoint_read_vocab(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err);
+
+/* Its two halves: vocab_gguf.c and vocab_hf.c. */
+td_status td_vocab_read_gguf(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err);
+td_status td_vocab_read_folder(const char *folder, const td_checkpoint *ckpt, td_vocab *vocab,
+                               td_err *err);
 
 #endif

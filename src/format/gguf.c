@@ -11,7 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/cursor.h"
-#include "text/utf8.h"
+#include "format/name.h"
 
 /* The least an entry can occupy, for checking counts: an 8-byte length and one byte of name, then a
  * type and a byte of value, or a rank, one dimension, type and offset. */
@@ -37,13 +37,6 @@ static const struct {
     [TD_GGUF_F64] = {"f64",    TD_META_FLOAT,  8},
 };
 
-/* Names go into messages, terminals and C strings: no control bytes, no broken UTF-8. */
-static bool is_printable(const char *text, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if ((uint8_t)text[i] < 0x20 || text[i] == 0x7f) return false;
-    return td_utf8_valid_prefix(text, n) == n;
-}
-
 /* A length and that many bytes, borrowed. */
 static td_status read_string(td_cursor *c, td_string *out, const char *what, td_err *err) {
     uint64_t n;
@@ -65,7 +58,7 @@ static td_status read_name(td_gguf *g, td_cursor *c, const char **out, size_t ma
     if (s.n == 0 || s.n > max)
         return td_fail(err, TD_ERR_FORMAT, "%s: %s is %zu bytes long, wanted 1 to %zu", c->name,
                        what, s.n, max);
-    if (!is_printable(s.text, s.n))
+    if (!td_name_is_printable(s.text, s.n))
         return td_fail(err, TD_ERR_FORMAT,
                        "%s: %s before byte %zu has control characters or is not UTF-8", c->name,
                        what, c->at);
@@ -209,6 +202,31 @@ static int by_key(const void *a, const void *b) {
     return strcmp((*x)->meta.key, (*y)->meta.key);
 }
 
+td_status td_gguf_sort_metas(const td_gguf_meta **metas_by_key, size_t n, const char *name,
+                             td_err *err) {
+    qsort(metas_by_key, n, sizeof *metas_by_key, by_key);
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(metas_by_key[i - 1]->meta.key, metas_by_key[i]->meta.key) == 0)
+            return td_fail(err, TD_ERR_FORMAT, "%s: key '%s' appears twice", name,
+                           metas_by_key[i]->meta.key);
+    return TD_OK;
+}
+
+const td_gguf_meta *td_gguf_find_in(const td_gguf_meta *const *metas_by_key, size_t n,
+                                    const char *key) {
+    size_t lo = 0, hi = n;
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        const int order = strcmp(key, metas_by_key[mid]->meta.key);
+        if (order == 0) return metas_by_key[mid];
+        if (order < 0)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return NULL;
+}
+
 static td_status read_metas(td_gguf *g, td_cursor *c, size_t n, td_err *err) {
     g->metas = td_arena_calloc(&g->arena, n, sizeof *g->metas);
     g->metas_by_key = td_arena_alloc(&g->arena, n * sizeof *g->metas_by_key);
@@ -220,26 +238,11 @@ static td_status read_metas(td_gguf *g, td_cursor *c, size_t n, td_err *err) {
         if (status != TD_OK)
             return td_fail_in(err, status, "metadata entry %zu of %zu", g->n_meta + 1, n);
     }
-    qsort(g->metas_by_key, n, sizeof *g->metas_by_key, by_key);
-    for (size_t i = 1; i < n; i++)
-        if (strcmp(g->metas_by_key[i - 1]->meta.key, g->metas_by_key[i]->meta.key) == 0)
-            return td_fail(err, TD_ERR_FORMAT, "%s: key '%s' appears twice", c->name,
-                           g->metas_by_key[i]->meta.key);
-    return TD_OK;
+    return td_gguf_sort_metas(g->metas_by_key, n, c->name, err);
 }
 
 const td_gguf_meta *td_gguf_find_meta(const td_gguf *g, const char *key) {
-    size_t lo = 0, hi = g->n_meta;
-    while (lo < hi) {
-        const size_t mid = lo + (hi - lo) / 2;
-        const int order = strcmp(key, g->metas_by_key[mid]->meta.key);
-        if (order == 0) return g->metas_by_key[mid];
-        if (order < 0)
-            hi = mid;
-        else
-            lo = mid + 1;
-    }
-    return NULL;
+    return td_gguf_find_in(g->metas_by_key, g->n_meta, key);
 }
 
 static td_status read_alignment(td_gguf *g, const char *name, td_err *err) {

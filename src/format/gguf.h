@@ -42,7 +42,8 @@ typedef enum td_gguf_type {
     TD_N_GGUF_TYPE = 13
 } td_gguf_type;
 
-/* A metadata entry; the td_meta handed out is the first field of one. */
+/* A metadata entry; the td_meta handed out is the first field of one.  Those of a Hugging Face
+ * folder are kept in the same form (hf_config.h), so that the accessors know only this one. */
 typedef struct td_gguf_meta {
     td_meta meta;
     td_gguf_type stored; /* type of the scalar, or of the elements of the array */
@@ -70,5 +71,12 @@ void td_gguf_clear(td_gguf *g); /* zeroed is fine */
 
 /* NULL if there is no such key. */
 const td_gguf_meta *td_gguf_find_meta(const td_gguf *g, const char *key);
+
+/* The same over any table: td_gguf_sort_metas() sorts it by key and refuses a key that is there
+ * twice, `name` being the file's. */
+td_status td_gguf_sort_metas(const td_gguf_meta **metas_by_key, size_t n, const char *name,
+                             td_err *err);
+const td_gguf_meta *td_gguf_find_in(const td_gguf_meta *const *metas_by_key, size_t n,
+                                    const char *key);
 
 #endif

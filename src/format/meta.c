@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "format/gguf.h"
+#include "format/checkpoint_int.h"
 
 /* ---- accessors: values lie unaligned and little-endian in the file ---- */
 
@@ -78,8 +78,8 @@ static const char *type_name(td_meta_type type) {
 
 static td_status fail_type(const td_checkpoint *ckpt, const td_meta *m, const char *wanted,
                            td_err *err) {
-    return td_fail(err, TD_ERR_FORMAT, "%s: key '%s' is %s, wanted %s", td_checkpoint_file(ckpt, 0),
-                   m->key, type_name(m->type), wanted);
+    return td_fail(err, TD_ERR_FORMAT, "%s: key '%s' is %s, wanted %s",
+                   td_checkpoint_meta_file(ckpt), m->key, type_name(m->type), wanted);
 }
 
 /* *m is NULL if the key is absent and not required. */
@@ -87,7 +87,7 @@ static td_status find(const td_checkpoint *ckpt, const char *key, bool required,
                       td_err *err) {
     *m = td_checkpoint_meta(ckpt, key);
     if (!*m && required)
-        return td_fail(err, TD_ERR_FORMAT, "%s: key '%s' is missing", td_checkpoint_file(ckpt, 0),
+        return td_fail(err, TD_ERR_FORMAT, "%s: key '%s' is missing", td_checkpoint_meta_file(ckpt),
                        key);
     return TD_OK;
 }
@@ -100,11 +100,11 @@ static td_status int_in_range(const td_checkpoint *ckpt, const td_meta *m, uint6
     if (g->stored == TD_GGUF_U64 && v < 0)
         return td_fail(err, TD_ERR_FORMAT,
                        "%s: key '%s' is %" PRIu64 ", wanted %" PRId64 " to %" PRId64,
-                       td_checkpoint_file(ckpt, 0), m->key, (uint64_t)v, min, max);
+                       td_checkpoint_meta_file(ckpt), m->key, (uint64_t)v, min, max);
     if (v < min || v > max)
         return td_fail(err, TD_ERR_FORMAT,
                        "%s: key '%s' is %" PRId64 ", wanted %" PRId64 " to %" PRId64,
-                       td_checkpoint_file(ckpt, 0), m->key, v, min, max);
+                       td_checkpoint_meta_file(ckpt), m->key, v, min, max);
     *out = v;
     return TD_OK;
 }
@@ -129,7 +129,7 @@ td_status td_checkpoint_get_float(const td_checkpoint *ckpt, const char *key, bo
     const double v = td_meta_float(m, 0);
     if (!isfinite(v))
         return td_fail(err, TD_ERR_FORMAT, "%s: key '%s' is %f, wanted a finite number",
-                       td_checkpoint_file(ckpt, 0), key, v);
+                       td_checkpoint_meta_file(ckpt), key, v);
     *out = v;
     return TD_OK;
 }
@@ -163,13 +163,13 @@ td_status td_checkpoint_get_ints(const td_checkpoint *ckpt, const char *key, boo
         if (m->type != TD_META_ARRAY)
             return fail_type(ckpt, m, "an integer or an array of them", err);
         return td_fail(err, TD_ERR_FORMAT, "%s: an element of key '%s' is %s, wanted an integer",
-                       td_checkpoint_file(ckpt, 0), key, type_name(m->elem_type));
+                       td_checkpoint_meta_file(ckpt), key, type_name(m->elem_type));
     }
     const bool is_array = m->type == TD_META_ARRAY;
     if (is_array && m->n_elem < (uint64_t)n_layer)
         return td_fail(err, TD_ERR_FORMAT,
                        "%s: key '%s' has %" PRIu64 " elements, wanted one for each of %d layers",
-                       td_checkpoint_file(ckpt, 0), key, m->n_elem, n_layer);
+                       td_checkpoint_meta_file(ckpt), key, m->n_elem, n_layer);
     for (int i = 0; i < n_layer; i++)
         TD_TRY(int_in_range(ckpt, m, is_array ? (uint64_t)i : 0, min, max, &out[i], err));
     return TD_OK;

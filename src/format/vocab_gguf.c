@@ -224,7 +224,7 @@ static td_status read_all(const td_checkpoint *ckpt, td_vocab *vocab, td_err *er
     return read_template(ckpt, vocab, err);
 }
 
-td_status td_checkpoint_read_vocab(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
+td_status td_vocab_read_gguf(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
     *vocab = (td_vocab){0};
     td_arena_init(&vocab->arena, 0);
     td_status status = read_all(ckpt, vocab, err);
