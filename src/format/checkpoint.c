@@ -151,16 +151,48 @@ size_t td_checkpoint_file_bytes(const td_checkpoint *ckpt, int i_file) {
     return ckpt->files[i_file].n;
 }
 
-/* An image in memory has no map, and advice on its pages could drop the caller's data. */
+/* ---- hints ---- */
+
+typedef void advise_fn(const td_filemap *map, size_t offset, size_t n);
+
+/* The arrays of one tensor may lie in several files, and some in none: a view of the model's own
+ * making, or an image in memory, where advice on pages could drop the caller's data. */
+static void advise(const td_checkpoint *ckpt, td_source_range range, advise_fn *fn) {
+    const uintptr_t at = (uintptr_t)range.data;
+    for (int i = 0; i < ckpt->n_file; i++) {
+        const td_filemap *map = &ckpt->files[i].map;
+        const uintptr_t from = (uintptr_t)map->data;
+        if (!map->data || at < from || at - from >= map->n) continue;
+        fn(map, at - from, range.n);
+        return;
+    }
+}
+
+/* Of a view, from its first row to its last. */
+static td_source_range rows_range(const td_tensor *t) {
+    const td_row_map *map = &t->map;
+    if (map->group == 0) return (td_source_range){t->data, t->n_bytes};
+    const int64_t last = td_tensor_rows(t) - 1;
+    const int64_t end = last / map->group * map->stride + last % map->group + 1;
+    const size_t row_bytes = td_tensor_row_bytes(t);
+    return (td_source_range){t->data + (size_t)map->first * row_bytes, (size_t)end * row_bytes};
+}
+
+static void advise_tensor(const td_checkpoint *ckpt, const td_tensor *t, advise_fn *fn) {
+    td_source_range ranges[TD_MAX_SOURCE_RANGES] = {rows_range(t)};
+    const int n = t->source ? td_source_ranges(t->source, t->dtype, t->data, ranges) : 1;
+    for (int i = 0; i < n; i++) advise(ckpt, ranges[i], fn);
+}
+
 void td_checkpoint_will_need(const td_checkpoint *ckpt, const td_tensor *t) {
-    const td_filemap *map = &ckpt->files[t->i_file].map;
-    if (map->data) td_filemap_will_need(map, t->offset, t->n_bytes);
+    advise_tensor(ckpt, t, td_filemap_will_need);
 }
 
 void td_checkpoint_dont_need(const td_checkpoint *ckpt, const td_tensor *t) {
-    const td_filemap *map = &ckpt->files[t->i_file].map;
-    if (map->data) td_filemap_dont_need(map, t->offset, t->n_bytes);
+    advise_tensor(ckpt, t, td_filemap_dont_need);
 }
+
+/* ---- tensors and metadata ---- */
 
 size_t td_checkpoint_n_tensor(const td_checkpoint *ckpt) { return ckpt->n_tensor; }
 

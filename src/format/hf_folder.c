@@ -13,10 +13,9 @@ static int by_name(const void *a, const void *b) {
     return strcmp((*x)->name, (*y)->name);
 }
 
-const td_array *td_hf_arrays_find(const td_hf_arrays *arrays, const char *name) {
+td_array *td_hf_arrays_find(const td_hf_arrays *arrays, const char *name) {
     const td_array key = {.name = name}, *p = &key;
-    const td_array **found =
-        bsearch(&p, arrays->by_name, arrays->n, sizeof *arrays->by_name, by_name);
+    td_array **found = bsearch(&p, arrays->by_name, arrays->n, sizeof *arrays->by_name, by_name);
     return found ? *found : NULL;
 }
 
@@ -25,8 +24,7 @@ static td_status arrays_collect(td_hf_arrays *arrays, td_checkpoint *ckpt, td_er
     for (int i = 0; i < ckpt->n_file; i++) n += ckpt->files[i].safetensors.n_array;
     arrays->all = td_calloc(n, sizeof *arrays->all);
     arrays->by_name = td_calloc(n, sizeof *arrays->by_name);
-    arrays->hidden = td_calloc(n, sizeof *arrays->hidden);
-    if (!arrays->all || !arrays->by_name || !arrays->hidden)
+    if (!arrays->all || !arrays->by_name)
         return td_fail_nomem(err, "the tensor table", n * sizeof *arrays->all);
     for (int i = 0; i < ckpt->n_file; i++) {
         td_safetensors *st = &ckpt->files[i].safetensors;
@@ -49,7 +47,6 @@ static td_status arrays_collect(td_hf_arrays *arrays, td_checkpoint *ckpt, td_er
 static void arrays_clear(td_hf_arrays *arrays) {
     td_free(arrays->all);
     td_free(arrays->by_name);
-    td_free(arrays->hidden);
 }
 
 /* What the index promises must be in the files. */

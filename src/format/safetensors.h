@@ -6,6 +6,7 @@
 #ifndef TD_FORMAT_SAFETENSORS_H
 #define TD_FORMAT_SAFETENSORS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,6 +55,7 @@ typedef struct td_array {
     const uint8_t *data;        /* borrowed from the image; unaligned */
     size_t n_bytes, offset;     /* offset in the file */
     int i_file;                 /* 0 until the folder says otherwise */
+    bool hidden;                /* part of the tensor of another one: the folder says so */
 } td_array;
 
 /* A parsed file.  Caller's memory. */

@@ -20,7 +20,8 @@ typedef enum td_source_kind {
      * f16. */
     TD_SOURCE_INT4_PACKED,
     /* GPTQ: data [k / 8][n] of int32, weight i of a word in bits 4 i; zeros [k / group][n / 8], the
-     * stored zero plus zero_add; scales [k / group][n].  Becomes INT4_Z32 or INT4_Z128. */
+     * stored zero plus zero_add, modulo 16; scales [k / group][n].  Becomes INT4_Z32 or INT4_Z128.
+     */
     TD_SOURCE_GPTQ,
     /* AWQ: data [k][n / 8] of int32, zeros [k / group][n / 8]: bits 4 i of a word are output
      * {0, 2, 4, 6, 1, 3, 5, 7}[i] of its eight; scales [k / group][n].  Becomes INT4_Z32 or
@@ -46,5 +47,17 @@ struct td_source {
  */
 void td_source_read_row(const td_source *source, td_dtype dtype, const uint8_t *data, int64_t row,
                         uint8_t *dst);
+
+/* One of the arrays that a tensor with a source is made of. */
+typedef struct td_source_range {
+    const uint8_t *data;
+    size_t n; /* bytes */
+} td_source_range;
+
+enum { TD_MAX_SOURCE_RANGES = 3 };
+
+/* Fills out[] with data, scales and zeros, those that there are; returns how many. */
+int td_source_ranges(const td_source *source, td_dtype dtype, const uint8_t *data,
+                     td_source_range out[TD_MAX_SOURCE_RANGES]);
 
 #endif
