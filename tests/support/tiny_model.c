@@ -8,6 +8,7 @@
 
 #include "support/fixture.h"
 #include "support/gguf_builder.h"
+#include "support/hashed.h"
 #include "tensor/quantize.h"
 
 static void die(const char *what, const char *detail) {
@@ -71,27 +72,8 @@ void tiny_model_clear(tiny_model *m) {
 
 /* ---- weights: the same arithmetic as in make_tiny.py ---- */
 
-static const uint64_t GOLDEN_RATIO = 0x9E3779B97F4A7C15u;
-
-static uint64_t mix(uint64_t z) {
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-}
-
-static uint64_t tensor_key(uint64_t seed, const char *name) {
-    uint64_t h = 0xCBF29CE484222325u;
-    for (const char *p = name; *p != '\0'; p++) h = (h ^ (uint8_t)*p) * 0x100000001B3u;
-    return mix(h ^ mix(seed));
-}
-
-static float uniform_of(uint64_t key, uint64_t i) {
-    int32_t top = (int32_t)(mix(key + (i + 1) * GOLDEN_RATIO) >> 40) - (1 << 23);
-    return (float)top / (float)(1 << 23);
-}
-
 float tiny_uniform(uint64_t seed, const char *name, uint64_t i) {
-    return uniform_of(tensor_key(seed, name), i);
+    return hashed_uniform(hashed_key(seed, name), i);
 }
 
 static bool ends_with(const char *name, const char *tail) {
@@ -107,12 +89,6 @@ static float amplitude(const char *name, size_t n_in) {
     else if (strcmp(name, "token_embd.weight") == 0 || strcmp(name, "output.weight") == 0)
         gain = 2;
     return (float)(gain * sqrt(3.0 / (double)n_in));
-}
-
-static uint32_t float_bits(float f) {
-    uint32_t bits;
-    memcpy(&bits, &f, sizeof bits);
-    return bits;
 }
 
 /* ---- tensors ---- */
@@ -137,15 +113,15 @@ static size_t source_row(const tiny_model *m, const char *name, size_t i) {
 /* The weights in file order, counted into the fingerprint by their Hugging Face index and value. */
 static float *make_values(writer *w, const char *name, size_t n_in, size_t n_out) {
     float *values = alloc(n_in * n_out, sizeof *values);
-    uint64_t key = tensor_key(w->m->seed, name);
+    uint64_t key = hashed_key(w->m->seed, name);
     float scale = amplitude(name, n_in);
     bool norm = ends_with(name, "norm.weight"), gemma = strcmp(w->m->arch, "gemma3") == 0;
     for (size_t r = 0; r < n_out; r++)
         for (size_t c = 0; c < n_in; c++) {
             uint64_t index = source_row(w->m, name, r) * n_in + c;
-            float v = uniform_of(key, index) * scale;
+            float v = hashed_uniform(key, index) * scale;
             if (norm && !gemma) v = 1.0F + v;
-            w->fingerprint += mix(float_bits(v) ^ ((index + 1) * GOLDEN_RATIO + key));
+            w->fingerprint += hashed_fingerprint(key, index, v);
             values[r * n_in + c] = norm && gemma ? 1.0F + v : v;
         }
     return values;
@@ -204,13 +180,13 @@ static void put_unit(td_dtype dtype, float unit, uint8_t *dst) {
 static void random_block(td_dtype dtype, uint64_t key, uint64_t i_block, float deviation,
                          uint8_t *dst, size_t n_bytes) {
     for (size_t i = 0; i < n_bytes; i++)
-        dst[i] = (uint8_t)(mix(key + (i_block * n_bytes + i + 1) * GOLDEN_RATIO) >> 56);
+        dst[i] = (uint8_t)(hashed_bits(key, i_block * n_bytes + i) >> 56);
     if (dtype == TD_DTYPE_TQ2_0) /* a fourth value does not occur: 3 becomes 1 */
         for (size_t i = 0; i < n_bytes; i++)
             dst[i] = (uint8_t)(dst[i] & ~((dst[i] & dst[i] >> 1 & 0x55) << 1));
     const block_form form = form_of(dtype);
     float unit = deviation / form.rms;
-    unit *= 1.0F + 0.5F * uniform_of(key ^ 1, i_block);
+    unit *= 1.0F + 0.5F * hashed_uniform(key ^ 1, i_block);
     uint16_t d = td_f32_to_f16(unit), dmin = td_f32_to_f16(unit * form.mean);
     if (form.d < 0)
         put_unit(dtype, unit, dst);
@@ -228,7 +204,7 @@ static uint8_t *make_blocks(const writer *w, const char *name, const float *valu
     uint8_t *blocks = alloc(n_out, row_bytes);
     const td_dtype_info *info = td_dtype_get_info((int)w->dtype);
     size_t block_bytes = (size_t)info->block_bytes, n_block = row_bytes / block_bytes;
-    uint64_t key = tensor_key(w->m->seed + 1000, name);
+    uint64_t key = hashed_key(w->m->seed + 1000, name);
     float deviation = amplitude(name, n_in) / sqrtf(3.0F);
     for (size_t r = 0; r < n_out; r++) {
         uint8_t *row = blocks + r * row_bytes;
