@@ -44,23 +44,27 @@ def is_norm(name):
          "layer_norm.weight"))
 
 
+def is_cls(case, start):
+    return case["cls"] is not None and case["cls"].startswith(start)
+
+
 def amplitude_and_offset(case, name, shape):
     """What a tensor is drawn from: offset + amplitude * [-1, 1).  Queries and keys are scaled up so
     that attention is not flat; norms and biases are far from ones and zeros."""
     if is_norm(name):
-        return 0.3, 0.0 if case["cls"].startswith("Gemma") else 1.0
+        return 0.3, 0.0 if is_cls(case, "Gemma") else 1.0
     if len(shape) == 1:
         return 0.3, 0.0
     gain, fan_in = 1.0, shape[-1]
     if any(s in name for s in ("q_proj", "k_proj")):
         gain = 1.5
-    elif any(s in name for s in ("qkv", "query_key_value", "c_attn")):
+    elif any(s in name for s in ("qkv", "q_k_v", "query_key_value", "c_attn")):
         gain = 1.4
-    elif any(s in name for s in ("embed_tokens", "embed_in", "wte", "word_embeddings", "wpe")):
+    elif any(s in name for s in ("embed", "wte", "wpe")):
         gain = case["gains"].get("embed", 1.0)
-    elif any(s in name for s in ("lm_head", "embed_out")):
+    if any(s in name for s in ("lm_head", "embed_out")) or name == "output.weight":
         gain = case["gains"].get("head", 1.0)
-    if case["cls"].startswith("GPT2") and (".c_" in name):
+    if is_cls(case, "GPT2") and ".c_" in name:
         fan_in = shape[0]
     return float(np.float32(gain * math.sqrt(3.0 / fan_in))), 0.0
 
@@ -81,32 +85,44 @@ def build(cls, config):
 
 def config_of(case):
     name = case["cls"].replace("ForCausalLM", "Config").replace("LMHeadModel", "Config")
-    name = {"Gemma3Config": "Gemma3TextConfig"}.get(name, name)
+    name = case["config_cls"] or {"Gemma3Config": "Gemma3TextConfig"}.get(name, name)
     return getattr(transformers, name)(**case["config"])
 
 
 def load(case, folder):
-    model, info = getattr(transformers, case["cls"]).from_pretrained(
+    cls = "AutoModelForCausalLM" if case["config_cls"] else case["cls"]
+    model, info = getattr(transformers, cls).from_pretrained(
         folder, attn_implementation="eager", dtype=torch.float32, output_loading_info=True)
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         assert not info[what], (what, info[what])
     return model.eval()
 
 
+def shapes_of(case, folder):
+    """Writes config.json.  Returns {name: shape} of what transformers saves."""
+    path = Path(folder, "config.json")
+    if case["tensors"]:
+        path.write_text(json.dumps(case["config"]))
+        return case["tensors"](case["config"])
+    build(case["cls"], config_of(case)).save_pretrained(folder)
+    if case["config_cls"]:  # the hub's files name a class that transformers does not have
+        own = case["config_cls"].replace("Config", "ForCausalLM")
+        path.write_text(json.dumps({**json.loads(path.read_text()), "architectures": [own]}))
+    saved = load_file(os.path.join(folder, "model.safetensors"))
+    return {name.removeprefix(case["strip"]): list(t.shape) for name, t in saved.items()}
+
+
 def save(case, folder):
     """A folder with config.json and our weights under the names that transformers saves.  Returns
     the table of tensors and the fingerprint of the weights."""
-    build(case["cls"], config_of(case)).save_pretrained(folder)
-    path = os.path.join(folder, "model.safetensors")
     table, tensors, total = [], {}, 0
-    for name, old in load_file(path).items():
-        name = name.removeprefix(case["strip"])
-        amplitude, offset = amplitude_and_offset(case, name, old.shape)
+    for name, shape in shapes_of(case, folder).items():
+        amplitude, offset = amplitude_and_offset(case, name, shape)
         amplitude = float(np.float32(amplitude))
-        tensors[name] = weights(case["seed"], name, old.shape, amplitude, offset)
-        table.append([name, list(old.shape), amplitude, offset])
+        tensors[name] = weights(case["seed"], name, shape, amplitude, offset)
+        table.append([name, shape, amplitude, offset])
         total += fingerprint(case["seed"], name, tensors[name])
-    save_file(tensors, path, metadata={"format": "pt"})
+    save_file(tensors, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
     return table, tensors, total & MASK
 
 
@@ -197,7 +213,7 @@ def set_vocab(converter):
     w.add_eos_token_id(2)
 
 
-def convert(folder, path):
+def convert(folder, path, more):
     """llama.cpp's converter, with a vocabulary of ours: it wants each family's own tokenizer."""
     import gguf
     conversion = importlib.import_module("conversion")
@@ -207,7 +223,7 @@ def convert(folder, path):
     kind = type(cls.__name__, (cls,), dict(model_arch=cls.model_arch, set_vocab=set_vocab))
     with torch.inference_mode():
         kind(Path(folder), gguf.LlamaFileType.ALL_F32, Path(path), model_name="tiny",
-             eager=True).write()
+             hparams={**hparams, **more}, eager=True).write()
     return gguf.GGUFReader(path)
 
 
@@ -305,12 +321,8 @@ def peer_logits(path, tokens, n_ctx):
     return np.array(m.scores[:len(tokens)])
 
 
-def gguf_part(case, name, folder, tensors, tokens, logits, positions):
-    if not case["gguf"]:
-        return None
-    path = os.path.join(folder, "real.gguf")
-    real = convert(folder, path)
-    copy = os.path.join(folder, "numbered")
+def number_elements(folder, tensors, copy):
+    """A copy of the folder in which each element is its own number."""
     os.mkdir(copy)
     for file in os.listdir(folder):
         if file.endswith(".json"):
@@ -321,23 +333,33 @@ def gguf_part(case, name, folder, tensors, tokens, logits, positions):
         start += t.size
     assert start < 1 << 24
     save_file(numbers, os.path.join(copy, "model.safetensors"), metadata={"format": "pt"})
-    numbered = convert(copy, os.path.join(copy, "x.gguf"))
-    part = dict(metadata=metadata(real), tensors=gguf_tensors(real, numbered, tensors))
+
+
+def gguf_part(case, folder, tensors):
+    """Leaves the converter's file at folder/real.gguf."""
+    real = convert(folder, os.path.join(folder, "real.gguf"), case["converter"])
+    copy = os.path.join(folder, "numbered")
+    number_elements(folder, tensors, copy)
+    numbered = convert(copy, os.path.join(copy, "x.gguf"), case["converter"])
+    return dict(metadata=metadata(real), tensors=gguf_tensors(real, numbered, tensors))
+
+
+def compare_with_peer(case, folder, part, model, tokens, positions, logits):
+    """Fills in what the logits of the GGUF file are, where it says less than the folder, and how
+    near llama.cpp comes to them."""
     want = logits
-    if case["gguf_config"]:  # what the converter's file cannot say
+    if case["gguf_config"]:
         changed = dict(case, config={**case["config"], **case["gguf_config"]})
-        model = build(case["cls"], config_of(changed))
-        model.load_state_dict(load(case, folder).state_dict())
-        want = logits_of(model, tokens)
+        less = build(case["cls"], config_of(changed))
+        less.load_state_dict(model.state_dict())
+        want = logits_of(less, tokens)
         part["logits"] = encoded(want[positions])
-    if case["why"]:
         part["differs"] = case["why"]
     try:
-        worst = float(np.abs(peer_logits(path, tokens, case["n_ctx"]) - want).max())
-        part["peer"] = float(f"{worst:.1e}")
+        got = peer_logits(os.path.join(folder, "real.gguf"), tokens, case["n_ctx"])
+        part["peer"] = float(f"{np.abs(got - want).max():.1e}")
     except ImportError:
-        print(f"{name}: llama_cpp is not there, so that nothing was compared with llama.cpp")
-    return part
+        print("llama_cpp cannot be imported, so that nothing is compared with llama.cpp")
 
 
 # ---- the fixture ---------------------------------------------------------------------------------
@@ -352,25 +374,39 @@ def positions_of(n_token):
     return sorted({*range(0, last, 8), *range(last, n_token)})
 
 
+def make_logits(case, folder, tokens):
+    """By transformers, from the folder as from the configuration."""
+    model = load(case, folder)
+    again = build(case["cls"], config_of(case))
+    again.load_state_dict(model.state_dict())
+    logits = logits_of(model, tokens)
+    assert np.array_equal(logits, logits_of(again, tokens)), "the folder is another model"
+    return model, logits
+
+
 def make(name):
-    case = CASES[name]
+    case, gguf, old = CASES[name], None, None
     with tempfile.TemporaryDirectory() as folder:
         table, tensors, total = save(case, folder)
         config = json.loads(Path(folder, "config.json").read_text())
         n_vocab = config["vocab_size"]
-        model = load(case, folder)
-        again = build(case["cls"], config_of(case))
-        again.load_state_dict(model.state_dict())
         tokens = tokens_of(case["seed"], case["n_token"], n_vocab)
-        logits = logits_of(model, tokens)
-        assert np.array_equal(logits, logits_of(again, tokens)), "the folder is another model"
-        old = check_old_style(case, folder, config, tokens, logits)
-        write_tokenizer(folder, n_vocab)
         positions = positions_of(len(tokens))
-        gguf = gguf_part(case, name, folder, tensors, tokens, logits, positions)
-    fixture = dict(name=name, seed=case["seed"], n_vocab=n_vocab, n_ctx=case["n_ctx"],
-                   weights=f"{total:016x}", tokens=tokens, positions=positions, config=config,
-                   config_old=old, tensors=table, gguf=gguf, logits=encoded(logits[positions]))
+        write_tokenizer(folder, n_vocab)
+        if case["gguf"]:
+            gguf = gguf_part(case, folder, tensors)
+        if case["tensors"]:
+            logits = peer_logits(os.path.join(folder, "real.gguf"), tokens, case["n_ctx"])
+        else:
+            model, logits = make_logits(case, folder, tokens)
+            old = check_old_style(case, folder, config, tokens, logits)
+            if gguf:
+                compare_with_peer(case, folder, gguf, model, tokens, positions, logits)
+    oracle = "llama.cpp" if case["tensors"] else "transformers"
+    fixture = dict(name=name, seed=case["seed"], n_vocab=n_vocab, n_ctx=case["n_ctx"], oracle=oracle,
+                   tolerance=case["tolerance"], weights=f"{total:016x}", tokens=tokens,
+                   positions=positions, config=config, config_old=old, tensors=table, gguf=gguf,
+                   logits=encoded(logits[positions]))
     return {k: v for k, v in fixture.items() if v is not None}, logits
 
 

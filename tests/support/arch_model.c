@@ -65,7 +65,7 @@ void arch_model_load(arch_model *m, const char *name) {
     m->n_vocab = fixture_int(m->root, "n_vocab");
     m->n_ctx = fixture_int(m->root, "n_ctx");
     m->fingerprint = strtoull(fixture_string(m->root, "weights"), NULL, 16);
-    m->has_folder = json_object_get(m->root, "config") != NULL;
+    m->tolerance = (float)fixture_number(m->root, "tolerance");
     m->has_gguf = gguf != NULL;
     m->has_old_config = json_object_get(m->root, "config_old") != NULL;
     m->tokens = fixture_ints(m->root, "tokens", &m->n_token);

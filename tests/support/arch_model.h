@@ -21,7 +21,7 @@ typedef struct arch_model {
     int n_vocab;
     int n_ctx;            /* the context to run it with: long rope factors depend on it */
     uint64_t fingerprint; /* of all weights, as make_archs.py saw them */
-    bool has_folder;      /* false: llama.cpp alone has this architecture */
+    float tolerance;      /* of the logits */
     bool has_gguf;        /* false: llama.cpp does not have it */
     bool has_old_config;
     td_token *tokens; /* owned; [n_token] */
