@@ -354,6 +354,7 @@ def compare_with_peer(case, folder, part, model, tokens, positions, logits):
         less.load_state_dict(model.state_dict())
         want = logits_of(less, tokens)
         part["logits"] = encoded(want[positions])
+    if case["why"]:
         part["differs"] = case["why"]
     try:
         got = peer_logits(os.path.join(folder, "real.gguf"), tokens, case["n_ctx"])
