@@ -9,7 +9,7 @@
 
 #include "support/fixture.h"
 #include "support/gguf_builder.h"
-#include "support/hashed.h"
+#include "support/saved_tensor.h"
 #include "tensor/dtype.h"
 
 enum { MAX_RANK = 4, MAX_PATH = 512 };
@@ -83,50 +83,6 @@ void arch_model_clear(arch_model *m) {
     free(m->gguf_logits);
     json_decref(m->root);
     *m = (arch_model){0};
-}
-
-/* ---- weights ---- */
-
-/* One row of the fixture's table: [name, [shape], amplitude, offset]. */
-typedef struct saved_tensor {
-    const char *name;    /* borrowed from the fixture */
-    const json_t *shape; /* outermost first */
-    size_t n;
-    float amplitude, offset;
-} saved_tensor;
-
-static saved_tensor read_saved(const json_t *row) {
-    saved_tensor t = {.name = json_string_value(at(row, 0)), .shape = at(row, 1), .n = 1};
-    if (t.name == NULL || json_array_size(t.shape) > MAX_RANK) die("tensors", "malformed");
-    for (size_t i = 0; i < json_array_size(t.shape); i++) t.n *= size_at(t.shape, i);
-    t.amplitude = (float)json_number_value(at(row, 2));
-    t.offset = (float)json_number_value(at(row, 3));
-    return t;
-}
-
-/* The caller frees them; each is added to *fingerprint. */
-static float *make_values(const arch_model *m, const saved_tensor *t, uint64_t *fingerprint) {
-    float *values = alloc(t->n, sizeof *values);
-    uint64_t key = hashed_key(m->seed, t->name);
-    for (size_t i = 0; i < t->n; i++) {
-        volatile float scaled = hashed_uniform(key, i) * t->amplitude; /* rounded before the sum */
-        values[i] = t->offset + scaled;
-        *fingerprint += hashed_fingerprint(key, i, values[i]);
-    }
-    return values;
-}
-
-/* To nearest, ties to even; the weights are finite. */
-static uint16_t bf16_of(float f) {
-    uint32_t bits;
-    memcpy(&bits, &f, sizeof bits);
-    return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-}
-
-static float bf16_rounded(float f) {
-    uint32_t bits = (uint32_t)bf16_of(f) << 16;
-    memcpy(&f, &bits, sizeof f);
-    return f;
 }
 
 /* ---- files ---- */
@@ -245,17 +201,24 @@ typedef struct shard {
     gguf_bytes data;
 } shard;
 
-static void put_saved(shard *s, const saved_tensor *t, const float *values, arch_dtype dtype) {
+/* Floats of single precision may be asked for in another form; all else is what it is. */
+static void put_saved(shard *s, const saved_tensor *t, const void *bytes, arch_dtype dtype) {
+    const float *values = bytes;
+    const char *name = t->dtype;
     size_t begin = s->data.n;
-    for (size_t i = 0; i < t->n; i++) {
-        uint16_t half = bf16_of(values[i]);
-        float f = dtype == ARCH_F32 ? values[i] : bf16_rounded(values[i]);
-        gguf_bytes_put(&s->data, dtype == ARCH_BF16 ? (void *)&half : (void *)&f,
-                       dtype == ARCH_BF16 ? sizeof half : sizeof f);
+    if (dtype == ARCH_F32 || strcmp(name, "F32") != 0) {
+        gguf_bytes_put(&s->data, bytes, t->n * t->size);
+    } else {
+        for (size_t i = 0; i < t->n; i++) {
+            uint16_t half = saved_tensor_bf16(values[i]);
+            uint32_t wide = (uint32_t)half << 16;
+            gguf_bytes_put(&s->data, dtype == ARCH_BF16 ? (void *)&half : (void *)&wide,
+                           dtype == ARCH_BF16 ? sizeof half : sizeof wide);
+        }
+        if (dtype == ARCH_BF16) name = "BF16";
     }
     json_object_set_new(s->header, t->name,
-                        json_pack("{s:s, s:O, s:[I, I]}", "dtype",
-                                  dtype == ARCH_BF16 ? "BF16" : "F32", "shape", t->shape,
+                        json_pack("{s:s, s:O, s:[I, I]}", "dtype", name, "shape", t->shape,
                                   "data_offsets", (json_int_t)begin, (json_int_t)s->data.n));
 }
 
@@ -293,13 +256,14 @@ uint64_t arch_model_write_folder(const arch_model *m, arch_folder_options option
                  n_shard);
     }
     json_array_foreach(json_object_get(m->root, "tensors"), i, row) {
-        saved_tensor t = read_saved(row);
-        float *values = make_values(m, &t, &fingerprint);
+        saved_tensor t = saved_tensor_read(row);
+        void *bytes = saved_tensor_make(&t, m->seed, &fingerprint);
         shard *s = &shards[i % (size_t)n_shard];
-        put_saved(s, &t, values, options.dtype);
+        size_t n_before = s->data.n;
+        put_saved(s, &t, bytes, options.dtype);
         json_object_set_new(weight_map, t.name, json_string(s->name));
-        total_size += t.n * (options.dtype == ARCH_BF16 ? 2 : 4);
-        free(values);
+        total_size += s->data.n - n_before;
+        free(bytes);
     }
     for (int s = 0; s < n_shard; s++) write_shard(&shards[s], dir);
     if (n_shard > 1)
@@ -451,8 +415,9 @@ void arch_model_write_gguf(const arch_model *m, const char *path) {
     set.tensors = alloc(set.n, sizeof *set.tensors);
     set.values = alloc(set.n, sizeof *set.values);
     json_array_foreach(table, i, row) {
-        set.tensors[i] = read_saved(row);
-        set.values[i] = make_values(m, &set.tensors[i], &fingerprint);
+        set.tensors[i] = saved_tensor_read(row);
+        if (strcmp(set.tensors[i].dtype, "F32") != 0) die(m->name, "a GGUF file of other than F32");
+        set.values[i] = saved_tensor_make(&set.tensors[i], m->seed, &fingerprint);
     }
     if (fingerprint != m->fingerprint) die(m->name, "these are not the oracle's weights");
     json_object_foreach(json_object_get(gguf, "metadata"), key, meta) {

@@ -32,11 +32,14 @@ static inline float hashed_uniform(uint64_t key, uint64_t i) {
     return (float)top / (float)(1 << 23);
 }
 
-/* What element i adds to the fingerprint of the weights. */
+/* What element i adds to the fingerprint of the weights, by its bits or by its value. */
+static inline uint64_t hashed_fingerprint_bits(uint64_t key, uint64_t i, uint32_t bits) {
+    return hashed_mix(bits ^ ((i + 1) * HASHED_GOLDEN_RATIO + key));
+}
 static inline uint64_t hashed_fingerprint(uint64_t key, uint64_t i, float value) {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
-    return hashed_mix(bits ^ ((i + 1) * HASHED_GOLDEN_RATIO + key));
+    return hashed_fingerprint_bits(key, i, bits);
 }
 
 #endif

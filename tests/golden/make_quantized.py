@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+"""make_quantized.py - a tiny llama as the hub's quantized folders have it: FP8, INT4, GPTQ, AWQ, MXFP4.
+
+    python tests/golden/make_quantized.py [NAME ...]    writes tests/golden/archs/quant_NAME.json
+
+Integers and scales are pure functions of (seed, tensor name, element index), as the floats of
+make_archs.py are: element() here and saved_tensor.c compute the same bits.  The logits are those
+of Hugging Face transformers in float32 with the weights that the integers stand for, computed here
+with numpy from the formats' definitions.
+"""
+import json
+import os
+import sys
+import tempfile
+
+import numpy as np
+import torch
+
+import make_archs
+from archs_cases import CASES, COMMON, WIDE, rope
+from make_archs import HERE, build, config_of, encoded, positions_of, write
+from make_tiny import GOLDEN_RATIO, MASK, logits_of, mix, tensor_key, tokens_of, uniform
+
+# Two widths that 128 divides, and a number of outputs that it does not.
+SHAPE = {**WIDE, "intermediate_size": 384, "num_key_value_heads": 1}
+UNSIGNED = {"I32": np.uint32, "U8": np.uint8, "F8_E4M3": np.uint8, "BF16": np.uint16,
+            "F16": np.uint16, "F32": np.uint32, "I64": np.uint64}
+
+# ---- elements ------------------------------------------------------------------------------------
+
+
+def bf16_bits(x):
+    bits = x.astype(np.float32).view(np.uint32)
+    return ((bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1)))
+            >> np.uint32(16)).astype(np.uint16)
+
+
+def random_bits(seed, name, n):
+    index = np.arange(1, n + 1, dtype=np.uint64) * np.uint64(GOLDEN_RATIO)
+    return mix(np.uint64(tensor_key(seed, name)) + index)
+
+
+def element(seed, name, shape, how):
+    """The bits of all elements, in the unsigned type of their width."""
+    n, dtype = int(np.prod(shape)), how["dtype"]
+    kind = UNSIGNED[dtype]
+    if "values" in how:
+        return np.array(how["values"], kind)
+    if "group" in how:
+        return (np.arange(n) // how["group"]).astype(kind)
+    if "and" in how:
+        bits = random_bits(seed, name, n) >> np.uint64(64 - 8 * np.dtype(kind).itemsize)
+        bits = (bits & np.uint64(how["and"])) + np.uint64(how.get("add", 0))
+        if dtype == "F8_E4M3":
+            bits = np.where(bits & np.uint64(0x7F) == 0x7F, bits ^ np.uint64(1), bits)
+        return bits.astype(kind).reshape(shape)
+    x = uniform(seed, name, n) * np.float32(how["amplitude"]) + np.float32(how["offset"])
+    x = x.astype(np.float32).reshape(shape)
+    if dtype == "BF16":
+        return bf16_bits(x)
+    return x.astype(np.float16).view(np.uint16) if dtype == "F16" else x.view(np.uint32)
+
+
+def floats(bits, dtype):
+    if dtype == "BF16":
+        return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    if dtype == "F16":
+        return bits.view(np.float16).astype(np.float32)
+    return bits.view(np.float32)
+
+
+def fingerprint_of(seed, name, bits):
+    bits = bits.reshape(-1).astype(np.uint64) & np.uint64(0xFFFFFFFF)
+    index = np.arange(1, bits.size + 1, dtype=np.uint64) * np.uint64(GOLDEN_RATIO)
+    key = np.uint64(tensor_key(seed, name))
+    return int(np.sum(mix(bits ^ (index + key)), dtype=np.uint64))
+
+
+# ---- formats: arrays of a weight [n, k], and the float32 weight they stand for -------------------
+#
+# Each takes deviation, that of the weights, and returns {suffix: (shape, how)} and a function of
+# the arrays' bits.  Scales spread by a half to either side of their mean.
+
+
+def scale(dtype, mean):
+    mean = float(np.float32(mean))
+    return dict(dtype=dtype, amplitude=float(np.float32(mean / 2)), offset=mean)
+
+
+def e4m3(bits):
+    bits = bits.astype(np.int64)
+    exponent, fraction = bits >> 3 & 15, bits & 7
+    value = np.where(exponent == 0, fraction * 2.0 ** -9,
+                     (8 + fraction) * 2.0 ** (exponent - 10.0))
+    return np.where(bits & 128, -value, value).astype(np.float32)
+
+
+E4M3 = dict(dtype="F8_E4M3", **{"and": 255})
+E4M3_DEVIATION = float(np.sqrt(np.mean(e4m3(np.arange(255)) ** 2 * (np.arange(255) != 127))))
+
+
+def fp8_block(n, k, deviation):
+    rows, cols = -(-n // 128), -(-k // 128)
+    arrays = {"weight": ([n, k], E4M3), "weight_scale_inv": (
+        [rows, cols], scale("F32", deviation / E4M3_DEVIATION))}
+
+    def weight(a):
+        s = floats(a["weight_scale_inv"], "F32").repeat(128, 0).repeat(128, 1)[:n, :k]
+        return e4m3(a["weight"]) * s
+    return arrays, weight
+
+
+def fp8_channel(n, k, deviation):
+    arrays = {"weight": ([n, k], E4M3),
+              "weight_scale": ([n, 1], scale("BF16", deviation / E4M3_DEVIATION))}
+    return arrays, lambda a: e4m3(a["weight"]) * floats(a["weight_scale"], "BF16")
+
+
+def nibbles(words, axis):
+    """Eight values of four bits for each word, along an axis, the lowest first."""
+    shifts = np.arange(0, 32, 4, dtype=np.uint32)
+    x = np.expand_dims(words, axis + 1) >> shifts.reshape([-1 if i == axis + 1 else 1
+                                                           for i in range(words.ndim + 1)])
+    shape = list(words.shape)
+    shape[axis] *= 8
+    return (x & np.uint32(15)).astype(np.float32).reshape(shape)
+
+
+WORDS = dict(dtype="I32", **{"and": 0xFFFFFFFF})
+ZEROS = dict(dtype="I32", add=0x44444444, **{"and": 0x77777777})  # from 4 to 11
+DIGITS_DEVIATION = 4.6  # of 0 to 15
+ZEROED_DEVIATION = 5.2  # less a zero
+
+
+def int4(n, k, deviation):
+    arrays = {"weight_packed": ([n, k // 8], WORDS),
+              "weight_scale": ([n, k // 32], scale("BF16", deviation / DIGITS_DEVIATION)),
+              "weight_shape": ([2], dict(dtype="I64", values=[n, k]))}
+
+    def weight(a):
+        s = floats(a["weight_scale"], "BF16").repeat(32, 1)
+        return (nibbles(a["weight_packed"], 1) - np.float32(8)) * s
+    return arrays, weight
+
+
+def gptq(group, add):
+    def form(n, k, deviation):
+        arrays = {"qweight": ([k // 8, n], WORDS), "qzeros": ([k // group, n // 8], ZEROS),
+                  "scales": ([k // group, n], scale("F16", deviation / ZEROED_DEVIATION)),
+                  "g_idx": ([k], dict(dtype="I32", group=group))}
+
+        def weight(a):
+            zeros = nibbles(a["qzeros"], 1) + np.float32(add)
+            q = nibbles(a["qweight"], 0) - zeros.repeat(group, 0)
+            return (q * floats(a["scales"], "F16").repeat(group, 0)).T
+        return arrays, weight
+    return form
+
+
+def awq(n, k, deviation):
+    arrays = {"qweight": ([k, n // 8], WORDS), "qzeros": ([k // 128, n // 8], ZEROS),
+              "scales": ([k // 128, n], scale("F16", deviation / ZEROED_DEVIATION))}
+    order = np.array([0, 4, 1, 5, 2, 6, 3, 7])  # the nibble that holds output i of eight
+
+    def outputs(words):
+        return nibbles(words, 1).reshape(words.shape[0], -1, 8)[:, :, order].reshape(
+            words.shape[0], -1)
+
+    def weight(a):
+        q = outputs(a["qweight"]) - outputs(a["qzeros"]).repeat(128, 0)
+        return (q * floats(a["scales"], "F16").repeat(128, 0)).T
+    return arrays, weight
+
+
+E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6], np.float32)
+
+
+def mxfp4(n, k, deviation):
+    base = 127 + round(np.log2(deviation / 2.7)) - 2
+    arrays = {"weight_packed": ([n, k // 2], dict(dtype="U8", **{"and": 255})),
+              "weight_scale": ([n, k // 32], dict(dtype="U8", add=int(base), **{"and": 3}))}
+
+    def weight(a):
+        digits = np.stack([a["weight_packed"] & 15, a["weight_packed"] >> 4], -1).reshape(n, k)
+        x = np.concatenate([E2M1, -E2M1])[digits]
+        return x * np.exp2(a["weight_scale"].astype(np.float32) - 127).repeat(32, 1)
+    return arrays, weight
+
+
+def compressed_tensors(form, **weights):
+    return dict(quant_method="compressed-tensors", format=form, quantization_status="compressed",
+                ignore=["lm_head"], config_groups=dict(group_0=dict(
+                    targets=["Linear"], input_activations=None, output_activations=None,
+                    weights=dict(symmetric=True, **weights))))
+
+
+GPTQ = dict(quant_method="gptq", bits=4, desc_act=False, sym=False)
+FORMS = {
+    "fp8_block": (401, fp8_block, dict(quant_method="fp8", fmt="e4m3", activation_scheme="dynamic",
+                                       weight_block_size=[128, 128])),
+    "fp8_channel": (402, fp8_channel, compressed_tensors(
+        "float-quantized", num_bits=8, type="float", strategy="channel", group_size=None)),
+    "int4": (403, int4, compressed_tensors(
+        "pack-quantized", num_bits=4, type="int", strategy="group", group_size=32)),
+    "gptq": (404, gptq(128, 1), dict(GPTQ, group_size=128, checkpoint_format="gptq")),
+    "gptq_v2": (405, gptq(32, 0), dict(GPTQ, group_size=32, checkpoint_format="gptq_v2")),
+    "awq": (406, awq, dict(quant_method="awq", bits=4, group_size=128, zero_point=True,
+                           version="gemm")),
+    "mxfp4": (407, mxfp4, compressed_tensors(
+        "mxfp4-pack-quantized", num_bits=4, type="float", strategy="group", group_size=32)),
+}
+
+# ---- the fixture ---------------------------------------------------------------------------------
+
+
+def rows_of(case, form, name, shape):
+    """The arrays of one tensor of the model: [(name, shape, how)], and what they stand for."""
+    amplitude, offset = make_archs.amplitude_and_offset(case, name, shape)
+    if not name.endswith("_proj.weight"):
+        how = dict(dtype="BF16", amplitude=float(np.float32(amplitude)), offset=offset)
+        return [(name, shape, how)], lambda a: floats(a[name], "BF16")
+    arrays, weight = form(*shape, amplitude / 3 ** 0.5)
+    stem = name.removesuffix("weight")
+    return [(stem + suffix, *rest) for suffix, rest in arrays.items()], (
+        lambda a: weight({suffix: a[stem + suffix] for suffix in arrays}))
+
+
+def make(name):
+    seed, form, quantization = FORMS[name]
+    case = dict(CASES["llama_wide"], seed=seed, config={**COMMON, **SHAPE, **rope()})
+    model = build(case["cls"], config_of(case))
+    table, total, state = [], 0, {}
+    with tempfile.TemporaryDirectory() as folder:
+        shapes = make_archs.shapes_of(case, folder)
+        with open(os.path.join(folder, "config.json")) as f:
+            config = json.load(f)
+    for tensor, shape in shapes.items():
+        rows, weight = rows_of(case, form, tensor, shape)
+        bits = {n: element(seed, n, s, how) for n, s, how in rows}
+        table += [list(row) for row in rows]
+        total += sum(fingerprint_of(seed, n, b) for n, b in bits.items())
+        x = weight(bits)
+        assert x.shape == tuple(shape) and x.dtype == np.float32, (tensor, x.shape, x.dtype)
+        state[tensor] = torch.from_numpy(np.ascontiguousarray(x))
+    model.load_state_dict(state)
+    tokens = tokens_of(seed, 70, config["vocab_size"])
+    logits, positions = logits_of(model, tokens), positions_of(70)
+    config.update(dtype="bfloat16", quantization_config=quantization)
+    return dict(name="quant_" + name, seed=seed, n_vocab=config["vocab_size"], n_ctx=128,
+                oracle="transformers", tolerance=2e-4, weights=f"{total & MASK:016x}",
+                tokens=tokens, positions=positions, config=config, tensors=table,
+                logits=encoded(logits[positions])), logits
+
+
+def main():
+    for name in sys.argv[1:] or FORMS:
+        fixture, logits = make(name)
+        path = os.path.join(HERE, "archs", f"quant_{name}.json")
+        write(path, fixture)
+        print(f"quant_{name}: logits of spread {logits.std():.2f} within {logits.min():.2f} .. "
+              f"{logits.max():.2f}, {os.path.getsize(path)} bytes", flush=True)
+
+
+if __name__ == "__main__":
+    main()
