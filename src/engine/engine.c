@@ -49,7 +49,12 @@ static td_status read_names(td_engine *e, td_err *err) {
 static td_status open_files(td_engine *e, const td_engine_options *o, td_err *err) {
     TD_TRY(td_checkpoint_open(&e->ckpt, o->model_path, err));
     TD_TRY(td_model_open(&e->model, e->ckpt, err));
-    TD_TRY(td_checkpoint_read_vocab(e->ckpt, &e->vocab, err));
+    if (td_checkpoint_has_vocab(e->ckpt)) {
+        TD_TRY(td_checkpoint_read_vocab(e->ckpt, &e->vocab, err));
+    } else { /* good for tokens, not for text */
+        td_log(TD_LOG_WARN, "%s has no tokenizer: only token ids can go in", o->model_path);
+        e->vocab = (td_vocab){.bos = -1, .eos = -1, .eot = -1, .eom = -1, .unk = -1, .pad = -1};
+    }
     if (e->vocab.n_token > e->model->config.n_vocab)
         return td_fail(err, TD_ERR_FORMAT,
                        "%s: the tokenizer has %d tokens, the embedding table only %d rows",
@@ -228,6 +233,11 @@ const td_tokenizer *td_engine_tokenizer(const td_engine *e) { return e->tokenize
 
 td_status td_engine_tokenize(const td_engine *e, const char *text, size_t n_text, int flags,
                              td_token **tokens, int *n_token, td_err *err) {
+    *tokens = NULL;
+    *n_token = 0;
+    if (e->vocab.n_token == 0)
+        return td_fail(err, TD_ERR_UNSUPPORTED, "%s has no tokenizer, so no text can be read",
+                       e->name);
     return td_tokenizer_encode(e->tokenizer, text, n_text, flags, tokens, n_token, err);
 }
 

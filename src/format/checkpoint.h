@@ -114,6 +114,9 @@ td_status td_checkpoint_get_ints(const td_checkpoint *ckpt, const char *key, boo
 
 /* ---- vocabulary and template ---- */
 
+/* True if there is something for td_checkpoint_read_vocab to read. */
+bool td_checkpoint_has_vocab(const td_checkpoint *ckpt);
+
 /* Fills a td_vocab (text/vocab.h) from tokenizer.* metadata, or from the tokenizer files of a
  * folder; its strings may be borrowed from the checkpoint. Fails with a named error on: no
  * tokenizer, unknown model, arrays of different lengths, wrong element types, special ids out of

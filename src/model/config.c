@@ -124,6 +124,7 @@ static const td_setting set_layer_eps = {"attention.layer_norm_epsilon", NULL};
 static const td_setting set_scale = {"attention.scale", NULL};
 static const td_setting set_n_rot = {"rope.dimension_count", NULL};
 static const td_setting set_rotary = {NULL, "rope_parameters.partial_rotary_factor|"
+                                            "rope_parameters.full_attention.partial_rotary_factor|"
                                             "partial_rotary_factor|rotary_pct"};
 static const td_setting set_n_expert = {
     "expert_count", "num_local_experts|num_experts|n_routed_experts|moe_num_experts"};
