@@ -76,9 +76,8 @@ static void dequantize_q8_0(const uint8_t *b, float *y, size_t k) {
     }
 }
 
-/* What a byte of the E8M0 format stands for, halved: 2^(e - 128).  The two smallest are denormal.
- */
-static float e8m0_half(uint8_t e) {
+/* The two smallest are denormal. */
+float td_e8m0_half_to_f32(uint8_t e) {
     const uint32_t bits = e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23;
     float f;
     memcpy(&f, &bits, sizeof f);
@@ -88,7 +87,7 @@ static float e8m0_half(uint8_t e) {
 /* The codes are doubled (td_fp4_values), so both FP4 types halve their scale. */
 static void dequantize_mxfp4(const uint8_t *b, float *y, size_t k) {
     for (const float *end = y + k; y < end; y += 32, b += 17) {
-        const float d = e8m0_half(b[0]);
+        const float d = td_e8m0_half_to_f32(b[0]);
         for (int j = 0; j < 16; j++) {
             y[j] = d * (float)td_fp4_values[b[1 + j] & 15];
             y[j + 16] = d * (float)td_fp4_values[b[1 + j] >> 4];
@@ -96,8 +95,7 @@ static void dequantize_mxfp4(const uint8_t *b, float *y, size_t k) {
     }
 }
 
-/* A byte of E4M3, halved; its sign bit says nothing, and what would be NaN is 0. */
-static float ue4m3_half(uint8_t e4m3) {
+float td_ue4m3_half_to_f32(uint8_t e4m3) {
     const int exponent = e4m3 >> 3 & 15, mantissa = e4m3 & 7;
     if (e4m3 == 0x7F) return 0;
     return exponent ? ldexpf((float)(8 + mantissa), exponent - 11) : ldexpf((float)mantissa, -10);
@@ -107,7 +105,7 @@ static float ue4m3_half(uint8_t e4m3) {
 static void dequantize_nvfp4(const uint8_t *b, float *y, size_t k) {
     for (const float *end = y + k; y < end; b += 36)
         for (int run = 0; run < 4; run++, y += 16) {
-            const float d = ue4m3_half(b[run]);
+            const float d = td_ue4m3_half_to_f32(b[run]);
             for (int j = 0; j < 8; j++) {
                 const uint8_t q = b[4 + 8 * run + j];
                 y[j] = d * (float)td_fp4_values[q & 15];
@@ -116,8 +114,7 @@ static void dequantize_nvfp4(const uint8_t *b, float *y, size_t k) {
         }
 }
 
-/* E4M3 as in OCP's OFP8 specification: bias 7, no infinities, 0x7f and 0xff are NaN. */
-static float e4m3(uint8_t b) {
+float td_e4m3_to_f32(uint8_t b) {
     const int exponent = b >> 3 & 15, mantissa = b & 7;
     if ((b & 0x7F) == 0x7F) return NAN;
     const float f =
@@ -130,7 +127,7 @@ static void dequantize_f8_e4m3(const uint8_t *b, float *y, size_t k) {
         const size_t n = left < 128 ? left : 128;
         float d;
         memcpy(&d, b, sizeof d);
-        for (size_t j = 0; j < n; j++) y[j] = e4m3(b[4 + j]) * d;
+        for (size_t j = 0; j < n; j++) y[j] = td_e4m3_to_f32(b[4 + j]) * d;
         b += 4 + n;
         y += n;
         left -= n;

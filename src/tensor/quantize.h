@@ -28,6 +28,13 @@ uint16_t td_f32_to_f16(float f);
 float td_bf16_to_f32(uint16_t h);
 uint16_t td_f32_to_bf16(float f);
 
+/* Floats of a byte.  E4M3 as in OCP's OFP8 specification: bias 7, no infinities, 0x7f and 0xff are
+ * NaN.  The scales of the FP4 types are halved, because the codes are doubled (td_fp4_values):
+ * 2^(e - 128) for a byte e of E8M0; of NVFP4's E4M3 the sign bit says nothing and 0x7f is 0. */
+float td_e4m3_to_f32(uint8_t b);
+float td_e8m0_half_to_f32(uint8_t e);
+float td_ue4m3_half_to_f32(uint8_t e4m3);
+
 /* The eight (scale, min) pairs of a Q4_K or Q5_K block, from its 12 scale bytes. */
 void td_k_scale_min(const uint8_t scales[12], uint8_t scale[8], uint8_t min[8]);
 

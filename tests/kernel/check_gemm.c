@@ -15,11 +15,11 @@ typedef enum gemm_data {
     GEMM_NORMAL,   /* random quants, sane scales; activations quantized from N(0, 1) */
     GEMM_ZERO_W,   /* all weight bytes 0 */
     GEMM_ZERO_A,   /* all activations 0 */
-    GEMM_MAX,      /* every byte 0xff but the f16 scales: all nibbles and sub-scales at their top;
-                      activations all 127 */
+    GEMM_MAX,      /* every byte 0xff but the scales: all nibbles and sub-scales at their top, E4M3
+                      at 448; activations all 127 */
     GEMM_MIN,      /* every byte 0x80: int8 weights and sub-scales -128; activations all -127 */
-    GEMM_OVERFLOW, /* random, with f16 scales at 65504 and activation scales at 1e35 */
-    GEMM_TINY,     /* random, with denormal f16 scales and denormal activation scales */
+    GEMM_OVERFLOW, /* random, with the largest scales and activation scales at 1e35 */
+    GEMM_TINY,     /* random, with denormal scales and denormal activation scales */
     GEMM_BITS,     /* any bits: infinite and NaN scales */
     N_GEMM_DATA
 } gemm_data;
@@ -53,6 +53,12 @@ static const struct {
     {2,  65,  768            }
 };
 
+/* Float weights take any k.  (Of F8_E4M3 the last block is short then.) */
+static bool any_k(td_dtype dtype) {
+    const td_dtype_info *info = td_dtype_get_info((int)dtype);
+    return info->block_elems == 1 || info->short_tail;
+}
+
 static int block_of(td_dtype dtype) {
     const int elems = td_dtype_get_info((int)dtype)->block_elems;
     return elems == 1 ? 64
@@ -61,7 +67,26 @@ static int block_of(td_dtype dtype) {
 
 /* ---- data ---- */
 
-/* Offsets of the f16 fields of a block; -1: none. */
+/* What the scale fields of a block are made of. */
+typedef enum scale_kind {
+    SCALE_F16,
+    SCALE_BF16,
+    SCALE_E8M0,    /* one byte */
+    SCALE_E4M3_X4, /* four bytes without sign */
+    SCALE_F32
+} scale_kind;
+
+static scale_kind scale_kind_of(td_dtype dtype) {
+    switch ((int)dtype) {
+    case TD_DTYPE_INT4: return SCALE_BF16;
+    case TD_DTYPE_MXFP4: return SCALE_E8M0;
+    case TD_DTYPE_NVFP4: return SCALE_E4M3_X4;
+    case TD_DTYPE_F8_E4M3: return SCALE_F32;
+    default: return SCALE_F16;
+    }
+}
+
+/* Offsets of the scale fields of a block; -1: none. */
 static void scale_fields(td_dtype dtype, int at[2]) {
     at[0] = dtype == TD_DTYPE_Q6_K ? 208 : 0;
     at[1] = dtype == TD_DTYPE_Q4_1 || dtype == TD_DTYPE_Q5_1 || dtype == TD_DTYPE_Q4_K ||
@@ -84,34 +109,79 @@ static uint16_t half_for(check *c, gemm_data kind) {
     }
 }
 
-static void fill_weights(check *c, td_dtype dtype, gemm_data kind, uint8_t *rows, size_t bytes) {
-    const size_t block = (size_t)td_dtype_get_info((int)dtype)->block_bytes;
+static float float_for(check *c, gemm_data kind) {
+    const float x = check_random_normal(c);
+    switch (kind) {
+    case GEMM_OVERFLOW: return x < 0 ? -0x1.fep127f : 0x1.fep127f; /* a bf16 as well */
+    case GEMM_TINY: return x * 0x1p-128f;
+    default: return x * 0.01f;
+    }
+}
+
+/* A byte of E8M0: 2^-127 and 2^-128 come out denormal.  Of E4M3: normal data may have any. */
+static uint8_t byte_for(check *c, gemm_data kind, scale_kind scale) {
+    if (scale == SCALE_E8M0) {
+        if (kind == GEMM_OVERFLOW) return 255;
+        return (uint8_t)check_random_int(c, kind == GEMM_TINY ? 0 : 112,
+                                         kind == GEMM_TINY ? 3 : 127);
+    }
+    if (kind == GEMM_OVERFLOW) return 0x7e;
+    return (uint8_t)(check_random(c) & (kind == GEMM_TINY ? 0x87 : 0xff));
+}
+
+static void put_scale(check *c, gemm_data kind, scale_kind scale, uint8_t *at) {
+    if (scale == SCALE_F16) {
+        const uint16_t half = half_for(c, kind);
+        memcpy(at, &half, sizeof half);
+    } else if (scale == SCALE_F32 || scale == SCALE_BF16) {
+        const float x = float_for(c, kind);
+        const uint16_t half = td_f32_to_bf16(x);
+        if (scale == SCALE_F32)
+            memcpy(at, &x, sizeof x);
+        else
+            memcpy(at, &half, sizeof half);
+    } else {
+        for (int i = 0; i < (scale == SCALE_E8M0 ? 1 : 4); i++) at[i] = byte_for(c, kind, scale);
+    }
+}
+
+/* A block of quants that may be anything, of which the first n_byte bytes are there. */
+static void finish_block(check *c, td_dtype dtype, gemm_data kind, uint8_t *block, size_t n_byte) {
+    int at[2];
+    scale_fields(dtype, at);
+    for (int i = 0; i < 2; i++)
+        if (at[i] >= 0) put_scale(c, kind, scale_kind_of(dtype), block + at[i]);
+    if (kind == GEMM_MAX && dtype == TD_DTYPE_Q6_K) /* 0xff is -1 there: the most is -128 */
+        memset(block + 192, 0x80, 16);
+    if (kind == GEMM_NORMAL && (dtype == TD_DTYPE_INT4_Z32 || dtype == TD_DTYPE_INT4_Z128))
+        block[2] = (uint8_t)check_random_int(c, 0, 16); /* the other data have any zero */
+    if (dtype == TD_DTYPE_F8_E4M3)
+        for (size_t i = 4; i < n_byte; i++)
+            if ((block[i] & 0x7f) == 0x7f) block[i] &= 0xfe; /* the largest number, not NaN */
+}
+
+static void fill_weights(check *c, const gemm_case *t, gemm_data kind, size_t bytes) {
+    const size_t block = (size_t)td_dtype_get_info((int)t->dtype)->block_bytes;
     if (kind == GEMM_ZERO_W) {
-        memset(rows, 0, bytes);
+        memset(t->rows, 0, bytes);
         return;
     }
     if (kind == GEMM_MAX || kind == GEMM_MIN) {
-        memset(rows, kind == GEMM_MAX ? 0xff : 0x80, bytes);
+        memset(t->rows, kind == GEMM_MAX ? 0xff : 0x80, bytes);
     } else {
         size_t i = 0;
         for (uint64_t r; i + 8 <= bytes; i += 8) {
             r = check_random(c);
-            memcpy(rows + i, &r, 8);
+            memcpy(t->rows + i, &r, 8);
         }
-        for (; i < bytes; i++) rows[i] = (uint8_t)check_random(c);
+        for (; i < bytes; i++) t->rows[i] = (uint8_t)check_random(c);
     }
     if (kind == GEMM_BITS) return;
-    if (kind == GEMM_MAX && dtype == TD_DTYPE_Q6_K) /* 0xff is -1 there: the most is -128 */
-        for (size_t b = 0; b < bytes; b += block) memset(rows + b + 192, 0x80, 16);
-    int at[2];
-    scale_fields(dtype, at);
-    for (size_t b = 0; b < bytes; b += block) {
-        for (int i = 0; i < 2; i++) {
-            if (at[i] < 0) continue;
-            const uint16_t half = half_for(c, kind);
-            memcpy(rows + b + at[i], &half, 2);
+    for (size_t row = 0; row < bytes; row += t->row_bytes)
+        for (size_t b = 0; b < t->row_bytes; b += block) {
+            const size_t left = t->row_bytes - b;
+            finish_block(c, t->dtype, kind, t->rows + row + b, left < block ? left : block);
         }
-    }
 }
 
 static check_data float_kind(gemm_data kind) {
@@ -209,14 +279,14 @@ static void place_activations(check *c, gemm_case *t, gemm_data kind) {
 void gemm_case_make(check *c, gemm_case *t, int m, int n, int k, int kind) {
     const td_dtype_info *info = td_dtype_get_info((int)t->dtype);
     const int n_panel = (n + TD_PANEL - 1) / TD_PANEL;
-    const size_t row_bytes = (size_t)(k / info->block_elems * info->block_bytes);
     const size_t panel_bytes = td_pack_panel_bytes(t->dtype, (size_t)k);
+    const size_t row_bytes = panel_bytes / TD_PANEL;
     t->row_bytes = row_bytes;
     t->rows = check_place(c, 4, row_bytes * (size_t)n, 0);
     if (info->block_elems == 1)
         fill_plain_weights(c, t->dtype, (gemm_data)kind, t->rows, (size_t)n * (size_t)k);
     else
-        fill_weights(c, t->dtype, (gemm_data)kind, t->rows, row_bytes * (size_t)n);
+        fill_weights(c, t, (gemm_data)kind, row_bytes * (size_t)n);
     /* Every other case has its weights at an odd address. */
     uint8_t *w = check_place(c, 0, panel_bytes * (size_t)n_panel, check_random(c) & 1);
     for (int p = 0; p < n_panel; p++) {
@@ -246,16 +316,19 @@ static double activation(const gemm_case *t, int i, int j) {
 /* The reference against sums in double.
  *
  * With u = 2^-24 a result differs from the exact one by at most c u sum(|w'| |x|).  For int8
- * activations every block adds one term d da isum, and a second one if the type has an offset: the
- * scale rounds once, the integer rounds once to f32, and each of the up to 2 n_block fma rounds a
- * partial sum once; td_dequantize_row rounds each weight up to three times: c = 2 n_block + 5.  For
- * plain weights each fma and each addition of a chunk rounds once: c = 128 + n_chunk.  |w'| is |w|
+ * activations every block of them adds one term d da isum, and a second one if the type has an
+ * offset or scales for half a block: the scale rounds once, the integer rounds once to f32, and
+ * each of the up to 2 n_block fma rounds a partial sum once; td_dequantize_row rounds each weight
+ * up to three times: c = 2 n_block + 5.  For float weights each fma and each addition of a chunk
+ * rounds once, and td_dequantize_row once if there are scales: c = 128 + n_chunk + 1.  |w'| is |w|
  * plus twice the offset: |d q| + |m| <= |d q - m| + 2 |m|, since d q and m may cancel in w. */
 static void check_against_double(check *c, const gemm_case *t) {
     const td_gemm_args *g = &t->args;
     const int elems = td_dtype_get_info((int)t->dtype)->block_elems;
     const size_t block_bytes = (size_t)td_dtype_get_info((int)t->dtype)->block_bytes;
-    const double coefficient = elems == 1 ? 128 + (g->k + 127) / 128 : 2 * (g->k / elems) + 5;
+    const int act_block = t->act == TD_ACT_Q8_32 ? 32 : 256;
+    const double coefficient =
+        t->act == TD_ACT_F32 ? 129 + (g->k + 127) / 128 : 2 * (g->k / act_block) + 5;
     int at[2];
     scale_fields(t->dtype, at);
     float *w = malloc(((size_t)g->k + 1) * 2 * sizeof *w), *offset = w + g->k + 1;
@@ -324,6 +397,7 @@ void check_gemm(check *c, const check_slot *slot) {
     for (int i = 0; i < COUNT(far_shapes); i++)
         run_case(c, slot, far_shapes[i].m, far_shapes[i].n, far_shapes[i].k, GEMM_NORMAL);
     run_case(c, slot, 3, 17, 0, GEMM_NORMAL);
-    if (block == 64) /* plain types take any k */
-        for (int k = 1; k < 20; k += 3) run_case(c, slot, 7, 17, k * 13, GEMM_NORMAL);
+    if (any_k((td_dtype)slot->id))
+        for (int k = 1; k < 20; k += 3)
+            for (int m = 1; m <= 7; m += 3) run_case(c, slot, m, 17, k * 13, GEMM_NORMAL);
 }

@@ -44,7 +44,7 @@ static void gemm_twin_rows(const td_gemm_args *g) { /* an odd m: the last row is
 static void gemm_other_order(const td_gemm_args *g) {
     const int elems = td_dtype_get_info((int)current_dtype)->block_elems;
     const int first = elems == 1 ? g->k / 2 : g->k / elems / 2 * elems;
-    const int act_block = elems == 1 ? 1 : elems, group = elems == 256 ? 16 : 32;
+    const int act_block = elems == 256 ? 256 : 32, group = elems == 256 ? 16 : 32;
     float *y = malloc((size_t)g->m * TD_PANEL * sizeof *y + 1);
     if (!y) exit(2);
     for (int o = 0; o < g->n; o += TD_PANEL) {
@@ -123,6 +123,111 @@ static void swap_high_bits(uint8_t *block) {
 }
 static void gemm_swapped_high_bits(const td_gemm_args *g) { gemm_changed(g, swap_high_bits); }
 
+/* The second half of the codes in reverse, as a table of signed magnitudes might have it. */
+static void swap_codes(uint8_t *block) {
+    const int at = current_dtype == TD_DTYPE_MXFP4 ? 1 : current_dtype == TD_DTYPE_NVFP4 ? 4 : 2;
+    const int end = td_dtype_get_info((int)current_dtype)->block_bytes;
+    for (int i = at * TD_PANEL; i < end * TD_PANEL; i++)
+        block[i] ^= (block[i] & 8 ? 7 : 0) | (block[i] & 0x80 ? 0x70 : 0);
+}
+static void gemm_swapped_codes(const td_gemm_args *g) { gemm_changed(g, swap_codes); }
+
+/* The two smallest scales of E8M0 read as if (e - 1) << 23 were right for them too: 0. */
+static void flush_e8m0(uint8_t *block) {
+    for (int i = 0; i < TD_PANEL; i++)
+        if (block[i] == 0) block[i] = 1;
+}
+static void gemm_flushed_e8m0(const td_gemm_args *g) { gemm_changed(g, flush_e8m0); }
+
+/* The denormal scales of NVFP4 flushed to 0. */
+static void flush_e4m3(uint8_t *block) {
+    for (int i = 0; i < TD_PANEL * 4; i++)
+        if ((block[i] & 0x7f) < 8) block[i] = 0;
+}
+static void gemm_flushed_e4m3(const td_gemm_args *g) { gemm_changed(g, flush_e4m3); }
+
+/* A scale byte 0x7f of NVFP4 taken for the number 240. */
+static void number_from_nan(uint8_t *block) {
+    for (int i = 0; i < TD_PANEL * 4; i++)
+        if (block[i] == 0x7f) block[i] = 0xff;
+}
+static void gemm_number_from_nan(const td_gemm_args *g) { gemm_changed(g, number_from_nan); }
+
+/* The scales of two runs of NVFP4 change places. */
+static void swap_runs(uint8_t *block) {
+    for (int row = 0; row < TD_PANEL; row++) {
+        uint8_t *word = block + row * 4, first = word[0];
+        word[0] = word[1];
+        word[1] = first;
+    }
+}
+static void gemm_swapped_runs(const td_gemm_args *g) { gemm_changed(g, swap_runs); }
+
+/* The zero taken for four bits, so that 16 becomes 0. */
+static void cut_zero(uint8_t *block) {
+    for (int i = TD_PANEL * 2; i < TD_PANEL * 3; i++) block[i] &= 15;
+}
+static void gemm_cut_zero(const td_gemm_args *g) { gemm_changed(g, cut_zero); }
+
+/* The bf16 scale of INT4 read as an f16. */
+static void gemm_wrong_half(const td_gemm_args *g) { td_gemm_q4_0_ref(g); }
+
+/* Each of the 128 weights of a chunk of F8_E4M3 times the scale, and those products summed. */
+static void gemm_scales_first(const td_gemm_args *g) {
+    const size_t panel_bytes = td_pack_panel_bytes(TD_DTYPE_F8_E4M3, (size_t)g->k);
+    for (int o = 0; o < g->n; o++) {
+        const uint8_t *block = g->w + (size_t)(o / TD_PANEL) * panel_bytes;
+        for (int i = 0; i < g->m; i++) g->y[i * g->ldy + o] = 0;
+        for (int k = 0; k < g->k; k += 128, block += TD_PANEL * 132) {
+            const int n = g->k - k < 128 ? g->k - k : 128;
+            uint8_t bytes[132];
+            float w[128];
+            td_unpack_block(TD_DTYPE_F8_E4M3, block, o % TD_PANEL, 4 + (size_t)n, bytes);
+            td_dequantize_row(TD_DTYPE_F8_E4M3, bytes, w, (size_t)n);
+            for (int i = 0; i < g->m; i++) {
+                float sum = 0;
+                for (int j = 0; j < n; j++) sum = fmaf(w[j], g->a.x[i * g->a.ldx + k + j], sum);
+                g->y[i * g->ldy + o] += sum;
+            }
+        }
+    }
+}
+
+/* The product on weights of F8_E4M3 that `change` has altered, byte by byte. */
+static void gemm_changed_f8(const td_gemm_args *g, uint8_t (*change)(uint8_t weight)) {
+    const size_t panels = (size_t)((g->n + TD_PANEL - 1) / TD_PANEL);
+    const size_t panel_bytes = td_pack_panel_bytes(TD_DTYPE_F8_E4M3, (size_t)g->k);
+    uint8_t *w = malloc(panels * panel_bytes + 1);
+    if (!w) exit(2);
+    memcpy(w, g->w, panels * panel_bytes);
+    for (size_t p = 0; p < panels; p++)
+        for (size_t i = 0; i < panel_bytes; i++)
+            if (i % (TD_PANEL * 132) >= TD_PANEL * 4)
+                w[p * panel_bytes + i] = change(w[p * panel_bytes + i]);
+    td_gemm_args a = *g;
+    a.w = w;
+    right_gemm()(&a);
+    free(w);
+}
+
+static uint8_t flush_weight(uint8_t w) { return w & 0x78 ? w : w & 0x80; }
+static uint8_t weight_of_nan(uint8_t w) { return (w & 0x7f) == 0x7f ? w & 0xfe : w; }
+static void gemm_flushed_f8(const td_gemm_args *g) { gemm_changed_f8(g, flush_weight); }
+static void gemm_f8_without_nan(const td_gemm_args *g) { gemm_changed_f8(g, weight_of_nan); }
+
+/* The last, short block of a row is missing. */
+static void gemm_without_short(const td_gemm_args *g) {
+    td_gemm_args a = *g;
+    const size_t panel_bytes = td_pack_panel_bytes(TD_DTYPE_F8_E4M3, (size_t)g->k);
+    if (g->k > 128) a.k = g->k / 128 * 128;
+    for (int o = 0; o < g->n; o += TD_PANEL) {
+        a.w = g->w + (size_t)(o / TD_PANEL) * panel_bytes;
+        a.n = g->n - o < TD_PANEL ? g->n - o : TD_PANEL;
+        a.y = g->y + o;
+        right_gemm()(&a);
+    }
+}
+
 /* Runs into the unreadable page behind the weights. */
 static void gemm_reads_on(const td_gemm_args *g) {
     const size_t panels = (size_t)((g->n + TD_PANEL - 1) / TD_PANEL);
@@ -143,6 +248,17 @@ static void plant_shifted_scale(td_kernels *t) { set_gemm(t, gemm_shifted_scale)
 static void plant_swapped_mins(td_kernels *t) { set_gemm(t, gemm_swapped_mins); }
 static void plant_saturated(td_kernels *t) { set_gemm(t, gemm_saturated); }
 static void plant_swapped_high_bits(td_kernels *t) { set_gemm(t, gemm_swapped_high_bits); }
+static void plant_swapped_codes(td_kernels *t) { set_gemm(t, gemm_swapped_codes); }
+static void plant_flushed_e8m0(td_kernels *t) { set_gemm(t, gemm_flushed_e8m0); }
+static void plant_flushed_e4m3(td_kernels *t) { set_gemm(t, gemm_flushed_e4m3); }
+static void plant_number_from_nan(td_kernels *t) { set_gemm(t, gemm_number_from_nan); }
+static void plant_swapped_runs(td_kernels *t) { set_gemm(t, gemm_swapped_runs); }
+static void plant_cut_zero(td_kernels *t) { set_gemm(t, gemm_cut_zero); }
+static void plant_wrong_half(td_kernels *t) { set_gemm(t, gemm_wrong_half); }
+static void plant_scales_first(td_kernels *t) { set_gemm(t, gemm_scales_first); }
+static void plant_flushed_f8(td_kernels *t) { set_gemm(t, gemm_flushed_f8); }
+static void plant_f8_without_nan(td_kernels *t) { set_gemm(t, gemm_f8_without_nan); }
+static void plant_without_short(td_kernels *t) { set_gemm(t, gemm_without_short); }
 static void plant_reads_on(td_kernels *t) { set_gemm(t, gemm_reads_on); }
 
 /* ---- activations ---- */
@@ -313,6 +429,18 @@ const check_plant check_plants[] = {
     {"gemm_q[45]_k",   "two mins change places",                        plant_swapped_mins,      false},
     {"gemm_q8_0",      "a weight of -128 saturates",                    plant_saturated,         false},
     {"gemm_q5_[01]",   "two fifth bits change places",                  plant_swapped_high_bits, false},
+    {"gemm_iq4_nl",    "half of the codes in reverse",                  plant_swapped_codes,     false},
+    {"gemm_??fp4",     "half of the codes in reverse",                  plant_swapped_codes,     false},
+    {"gemm_mxfp4",     "takes the denormal scales for one",             plant_flushed_e8m0,      false},
+    {"gemm_nvfp4",     "denormal scales become 0",                      plant_flushed_e4m3,      false},
+    {"gemm_nvfp4",     "a scale of 0x7f counts",                        plant_number_from_nan,   false},
+    {"gemm_nvfp4",     "a run takes its neighbour's scale",             plant_swapped_runs,      false},
+    {"gemm_int4_z*",   "a zero of 16 becomes 0",                        plant_cut_zero,          false},
+    {"gemm_int4",      "the scale read as f16",                         plant_wrong_half,        false},
+    {"gemm_f8_e4m3",   "multiplies each weight by the scale",           plant_scales_first,      false},
+    {"gemm_f8_e4m3",   "denormal weights become 0",                     plant_flushed_f8,        false},
+    {"gemm_f8_e4m3",   "NaN becomes a number",                          plant_f8_without_nan,    false},
+    {"gemm_f8_e4m3",   "the short block of a row is missing",           plant_without_short,     false},
     {"gemm_q4_0",      "reads past the weights",                        plant_reads_on,          true },
     {"quantize_act_*", "rounds half up; sums over the wrong groups",    plant_quantize,          false},
     {"rms_norm",       "one lane instead of 16",                        plant_rms_one_lane,      false},

@@ -45,7 +45,12 @@ TD_INLINE vi dot32_u(vi start, const vi u[8], const int8_t *a, int max_w) {
     return dot_scaled(start, u, a, 8, max_w, vi_set1_32(0x10001));
 }
 
-/* The same for signed weights.  vpmaddubsw wants one side unsigned, so the sign of w moves over to
+/* The same for 16. */
+TD_INLINE vi dot16_u(vi start, const vi u[4], const int8_t *a, int max_w) {
+    return dot_scaled(start, u, a, 4, max_w, vi_set1_32(0x10001));
+}
+
+/* dot32_u for signed weights.  vpmaddubsw wants one side unsigned, so the sign of w moves over to
  * a: |w| * (a * sign w).  A file may hold w = -128: |w| is then 128 as an unsigned byte, and a pair
  * is at most 2 * 128 * 127 = 32512, which fits; two pairs would not. */
 TD_INLINE vi dot32_s8(vi start, const vi w[8], const int8_t *a) {

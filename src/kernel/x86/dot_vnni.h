@@ -28,7 +28,14 @@ TD_INLINE vi dot32_u(vi start, const vi u[8], const int8_t *a, int max_w) {
     return start;
 }
 
-/* The same for weights that went through s8_weights. */
+/* The same for 16. */
+TD_INLINE vi dot16_u(vi start, const vi u[4], const int8_t *a, int max_w) {
+    (void)max_w;
+    TD_UNROLL for (int i = 0; i < 4; i++) start = dot_step(start, u[i], bcast4(a + 4 * i));
+    return start;
+}
+
+/* dot32_u for weights that went through s8_weights. */
 TD_INLINE vi dot32_s8(vi start, const vi w[8], const int8_t *a) {
     return dot32_u(start, w, a, 255);
 }

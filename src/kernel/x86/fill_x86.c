@@ -11,6 +11,17 @@ static void fill_avx2(td_kernels *t) {
     t->gemm[TD_DTYPE_Q5_0] = (td_gemm_impl){"gemm_q5_0_avx2", TD_ACT_Q8_32, td_gemm_q5_0_avx2};
     t->gemm[TD_DTYPE_Q5_1] = (td_gemm_impl){"gemm_q5_1_avx2", TD_ACT_Q8_32, td_gemm_q5_1_avx2};
     t->gemm[TD_DTYPE_Q8_0] = (td_gemm_impl){"gemm_q8_0_avx2", TD_ACT_Q8_32, td_gemm_q8_0_avx2};
+    t->gemm[TD_DTYPE_IQ4_NL] =
+        (td_gemm_impl){"gemm_iq4_nl_avx2", TD_ACT_Q8_32, td_gemm_iq4_nl_avx2};
+    t->gemm[TD_DTYPE_MXFP4] = (td_gemm_impl){"gemm_mxfp4_avx2", TD_ACT_Q8_32, td_gemm_mxfp4_avx2};
+    t->gemm[TD_DTYPE_INT4] = (td_gemm_impl){"gemm_int4_avx2", TD_ACT_Q8_32, td_gemm_int4_avx2};
+    t->gemm[TD_DTYPE_INT4_Z32] =
+        (td_gemm_impl){"gemm_int4_z32_avx2", TD_ACT_Q8_32, td_gemm_int4_z32_avx2};
+    t->gemm[TD_DTYPE_INT4_Z128] =
+        (td_gemm_impl){"gemm_int4_z128_avx2", TD_ACT_Q8_32, td_gemm_int4_z128_avx2};
+    t->gemm[TD_DTYPE_NVFP4] = (td_gemm_impl){"gemm_nvfp4_avx2", TD_ACT_Q8_32, td_gemm_nvfp4_avx2};
+    t->gemm[TD_DTYPE_F8_E4M3] =
+        (td_gemm_impl){"gemm_f8_e4m3_avx2", TD_ACT_F32, td_gemm_f8_e4m3_avx2};
     t->gemm[TD_DTYPE_Q4_K] = (td_gemm_impl){"gemm_q4_k_avx2", TD_ACT_Q8_256, td_gemm_q4_k_avx2};
     t->gemm[TD_DTYPE_Q5_K] = (td_gemm_impl){"gemm_q5_k_avx2", TD_ACT_Q8_256, td_gemm_q5_k_avx2};
     t->gemm[TD_DTYPE_Q6_K] = (td_gemm_impl){"gemm_q6_k_avx2", TD_ACT_Q8_256, td_gemm_q6_k_avx2};
@@ -46,6 +57,19 @@ static void fill_avx512(td_kernels *t) {
     t->gemm[TD_DTYPE_Q5_0] = (td_gemm_impl){"gemm_q5_0_avx512", TD_ACT_Q8_32, td_gemm_q5_0_avx512};
     t->gemm[TD_DTYPE_Q5_1] = (td_gemm_impl){"gemm_q5_1_avx512", TD_ACT_Q8_32, td_gemm_q5_1_avx512};
     t->gemm[TD_DTYPE_Q8_0] = (td_gemm_impl){"gemm_q8_0_avx512", TD_ACT_Q8_32, td_gemm_q8_0_avx512};
+    t->gemm[TD_DTYPE_IQ4_NL] =
+        (td_gemm_impl){"gemm_iq4_nl_avx512", TD_ACT_Q8_32, td_gemm_iq4_nl_avx512};
+    t->gemm[TD_DTYPE_MXFP4] =
+        (td_gemm_impl){"gemm_mxfp4_avx512", TD_ACT_Q8_32, td_gemm_mxfp4_avx512};
+    t->gemm[TD_DTYPE_INT4] = (td_gemm_impl){"gemm_int4_avx512", TD_ACT_Q8_32, td_gemm_int4_avx512};
+    t->gemm[TD_DTYPE_INT4_Z32] =
+        (td_gemm_impl){"gemm_int4_z32_avx512", TD_ACT_Q8_32, td_gemm_int4_z32_avx512};
+    t->gemm[TD_DTYPE_INT4_Z128] =
+        (td_gemm_impl){"gemm_int4_z128_avx512", TD_ACT_Q8_32, td_gemm_int4_z128_avx512};
+    t->gemm[TD_DTYPE_NVFP4] =
+        (td_gemm_impl){"gemm_nvfp4_avx512", TD_ACT_Q8_32, td_gemm_nvfp4_avx512};
+    t->gemm[TD_DTYPE_F8_E4M3] =
+        (td_gemm_impl){"gemm_f8_e4m3_avx512", TD_ACT_F32, td_gemm_f8_e4m3_avx512};
     t->gemm[TD_DTYPE_Q4_K] = (td_gemm_impl){"gemm_q4_k_avx512", TD_ACT_Q8_256, td_gemm_q4_k_avx512};
     t->gemm[TD_DTYPE_Q5_K] = (td_gemm_impl){"gemm_q5_k_avx512", TD_ACT_Q8_256, td_gemm_q5_k_avx512};
     t->gemm[TD_DTYPE_Q6_K] = (td_gemm_impl){"gemm_q6_k_avx512", TD_ACT_Q8_256, td_gemm_q6_k_avx512};
@@ -83,6 +107,18 @@ static void fill_avx512vnni(td_kernels *t) {
         (td_gemm_impl){"gemm_q5_1_avx512vnni", TD_ACT_Q8_32, td_gemm_q5_1_avx512vnni};
     t->gemm[TD_DTYPE_Q8_0] =
         (td_gemm_impl){"gemm_q8_0_avx512vnni", TD_ACT_Q8_32, td_gemm_q8_0_avx512vnni};
+    t->gemm[TD_DTYPE_IQ4_NL] =
+        (td_gemm_impl){"gemm_iq4_nl_avx512vnni", TD_ACT_Q8_32, td_gemm_iq4_nl_avx512vnni};
+    t->gemm[TD_DTYPE_MXFP4] =
+        (td_gemm_impl){"gemm_mxfp4_avx512vnni", TD_ACT_Q8_32, td_gemm_mxfp4_avx512vnni};
+    t->gemm[TD_DTYPE_INT4] =
+        (td_gemm_impl){"gemm_int4_avx512vnni", TD_ACT_Q8_32, td_gemm_int4_avx512vnni};
+    t->gemm[TD_DTYPE_INT4_Z32] =
+        (td_gemm_impl){"gemm_int4_z32_avx512vnni", TD_ACT_Q8_32, td_gemm_int4_z32_avx512vnni};
+    t->gemm[TD_DTYPE_INT4_Z128] =
+        (td_gemm_impl){"gemm_int4_z128_avx512vnni", TD_ACT_Q8_32, td_gemm_int4_z128_avx512vnni};
+    t->gemm[TD_DTYPE_NVFP4] =
+        (td_gemm_impl){"gemm_nvfp4_avx512vnni", TD_ACT_Q8_32, td_gemm_nvfp4_avx512vnni};
     t->gemm[TD_DTYPE_Q4_K] =
         (td_gemm_impl){"gemm_q4_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q4_k_avx512vnni};
     t->gemm[TD_DTYPE_Q5_K] =

@@ -55,6 +55,19 @@ TD_INLINE vf vf_load_bf16(const uint16_t *p) {
     const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
+/* V_LANES bytes of E4M3, exactly; NaN stays NaN.  With its seven bits of magnitude moved to those
+ * of a half, a byte is 2^-8 times its value, denormals too.  Only all ones are NaN: then adding 1
+ * to the last of the seven carries into the half's highest exponent bit, which gives a NaN; in all
+ * other bytes that bit is 0 after the addition. */
+TD_INLINE vf vf_load_e4m3(const uint8_t *p) {
+    const __m128i wide = _mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i *)(const void *)p));
+    const __m128i h = _mm_slli_epi16(wide, 7); /* the sign, twice, and the magnitude */
+    const __m128i carry =
+        _mm_add_epi16(_mm_and_si128(h, _mm_set1_epi16(0x3f80)), _mm_set1_epi16(0x80));
+    const __m128i half = _mm_or_si128(_mm_andnot_si128(_mm_set1_epi16(0x4000), h),
+                                      _mm_and_si128(carry, _mm_set1_epi16(0x4000)));
+    return _mm256_mul_ps(_mm256_cvtph_ps(half), _mm256_set1_ps(0x1p8f));
+}
 TD_INLINE void vf_store_f16(uint16_t *p, vf x) {
     _mm_storeu_si128((__m128i *)(void *)p,
                      _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
@@ -95,11 +108,22 @@ TD_INLINE vi vi_zero(void) { return _mm256_setzero_si256(); }
 TD_INLINE vi vi_set1_8(int x) { return _mm256_set1_epi8((char)x); }
 TD_INLINE vi vi_set1_32(int x) { return _mm256_set1_epi32(x); }
 TD_INLINE vi vi_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+/* V_LANES unsigned bytes, one per lane. */
+TD_INLINE vi vi_load_u8(const uint8_t *p) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+}
+/* 16 bytes, in each 128 bits: a table for vi_lookup. */
+TD_INLINE vi vi_table(const int8_t p[16]) {
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+/* Bytes table[i] of the bytes i < 16. */
+TD_INLINE vi vi_lookup(vi table, vi i) { return _mm256_shuffle_epi8(table, i); }
 TD_INLINE vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
 TD_INLINE vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
 TD_INLINE vi vi_xor(vi a, vi b) { return _mm256_xor_si256(a, b); }
 TD_INLINE vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 TD_INLINE vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
+TD_INLINE vi vi_max(vi a, vi b) { return _mm256_max_epi32(a, b); } /* signed */
 TD_INLINE vi vi_mul(vi a, vi b) { return _mm256_mullo_epi32(a, b); }
 TD_INLINE vi vi_sll(vi a, int n) { return (vi)((words32)a << (uint32_t)n); }
 TD_INLINE vi vi_srl(vi a, int n) { return (vi)((words32)a >> (uint32_t)n); }
@@ -110,7 +134,12 @@ TD_INLINE vi vi_add16(vi a, vi b) { return _mm256_add_epi16(a, b); }
 /* Pairs of int16 products, added; of u8 * s8 products, added with saturation. */
 TD_INLINE vi vi_madd16(vi a, vi b) { return _mm256_madd_epi16(a, b); }
 TD_INLINE vi vi_maddubs(vi u, vi s) { return _mm256_maddubs_epi16(u, s); }
+TD_INLINE vi vi_add8(vi a, vi b) { return _mm256_add_epi8(a, b); }
 TD_INLINE vi vi_min8(vi a, vi b) { return _mm256_min_epu8(a, b); } /* unsigned */
+/* Bytes equal to x become 0. */
+TD_INLINE vi vi_drop8(vi a, int x) {
+    return _mm256_andnot_si256(_mm256_cmpeq_epi8(a, vi_set1_8(x)), a);
+}
 TD_INLINE vi vi_abs8(vi a) { return _mm256_abs_epi8(a); }
 /* a, -a or 0 as the byte of `sign` is positive, negative or 0. */
 TD_INLINE vi vi_sign8(vi a, vi sign) { return _mm256_sign_epi8(a, sign); }

@@ -41,6 +41,19 @@ TD_INLINE vf vf_load_bf16(const uint16_t *p) {
         _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
+/* V_LANES bytes of E4M3, exactly; NaN stays NaN.  With its seven bits of magnitude moved to those
+ * of a half, a byte is 2^-8 times its value, denormals too.  Only all ones are NaN: then adding 1
+ * to the last of the seven carries into the half's highest exponent bit, which gives a NaN; in all
+ * other bytes that bit is 0 after the addition. */
+TD_INLINE vf vf_load_e4m3(const uint8_t *p) {
+    const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)p));
+    const __m256i h = _mm256_slli_epi16(wide, 7); /* the sign, twice, and the magnitude */
+    const __m256i carry =
+        _mm256_add_epi16(_mm256_and_si256(h, _mm256_set1_epi16(0x3f80)), _mm256_set1_epi16(0x80));
+    enum { B_WHERE_C = 0xd8 }; /* c ? b : a, bit by bit */
+    const __m256i half = _mm256_ternarylogic_epi32(h, carry, _mm256_set1_epi16(0x4000), B_WHERE_C);
+    return _mm512_mul_ps(_mm512_cvtph_ps(half), _mm512_set1_ps(0x1p8f));
+}
 TD_INLINE void vf_store_f16(uint16_t *p, vf x) {
     _mm256_storeu_si256((__m256i *)(void *)p,
                         _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
@@ -78,11 +91,22 @@ TD_INLINE vi vi_zero(void) { return _mm512_setzero_si512(); }
 TD_INLINE vi vi_set1_8(int x) { return _mm512_set1_epi8((char)x); }
 TD_INLINE vi vi_set1_32(int x) { return _mm512_set1_epi32(x); }
 TD_INLINE vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
+/* V_LANES unsigned bytes, one per lane. */
+TD_INLINE vi vi_load_u8(const uint8_t *p) {
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+/* 16 bytes, in each 128 bits: a table for vi_lookup. */
+TD_INLINE vi vi_table(const int8_t p[16]) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+/* Bytes table[i] of the bytes i < 16. */
+TD_INLINE vi vi_lookup(vi table, vi i) { return _mm512_shuffle_epi8(table, i); }
 TD_INLINE vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
 TD_INLINE vi vi_or(vi a, vi b) { return _mm512_or_si512(a, b); }
 TD_INLINE vi vi_xor(vi a, vi b) { return _mm512_xor_si512(a, b); }
 TD_INLINE vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 TD_INLINE vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
+TD_INLINE vi vi_max(vi a, vi b) { return _mm512_max_epi32(a, b); } /* signed */
 TD_INLINE vi vi_mul(vi a, vi b) { return _mm512_mullo_epi32(a, b); }
 TD_INLINE vi vi_sll(vi a, int n) { return (vi)((words32)a << (uint32_t)n); }
 TD_INLINE vi vi_srl(vi a, int n) { return (vi)((words32)a >> (uint32_t)n); }
@@ -93,7 +117,12 @@ TD_INLINE vi vi_add16(vi a, vi b) { return _mm512_add_epi16(a, b); }
 /* Pairs of int16 products, added; of u8 * s8 products, added with saturation. */
 TD_INLINE vi vi_madd16(vi a, vi b) { return _mm512_madd_epi16(a, b); }
 TD_INLINE vi vi_maddubs(vi u, vi s) { return _mm512_maddubs_epi16(u, s); }
+TD_INLINE vi vi_add8(vi a, vi b) { return _mm512_add_epi8(a, b); }
 TD_INLINE vi vi_min8(vi a, vi b) { return _mm512_min_epu8(a, b); } /* unsigned */
+/* Bytes equal to x become 0. */
+TD_INLINE vi vi_drop8(vi a, int x) {
+    return _mm512_maskz_mov_epi8(_mm512_cmpneq_epi8_mask(a, vi_set1_8(x)), a);
+}
 TD_INLINE vi vi_abs8(vi a) { return _mm512_abs_epi8(a); }
 /* a, or -a where the byte of `sign` is negative.  vpsignb, which AVX-512 dropped, also gives 0
  * where sign is 0; there our other factor is 0 anyway. */

@@ -11,6 +11,8 @@
 td_gemm_fn td_gemm_f32_avx2, td_gemm_f16_avx2, td_gemm_bf16_avx2;
 td_gemm_fn td_gemm_q4_0_avx2, td_gemm_q4_1_avx2, td_gemm_q5_0_avx2, td_gemm_q5_1_avx2,
     td_gemm_q8_0_avx2;
+td_gemm_fn td_gemm_iq4_nl_avx2, td_gemm_mxfp4_avx2, td_gemm_int4_avx2, td_gemm_int4_z32_avx2,
+    td_gemm_int4_z128_avx2, td_gemm_nvfp4_avx2, td_gemm_f8_e4m3_avx2;
 td_gemm_fn td_gemm_q4_k_avx2, td_gemm_q5_k_avx2, td_gemm_q6_k_avx2;
 td_quantize_act_fn td_quantize_act_q8_32_avx2, td_quantize_act_q8_256_avx2;
 td_rms_norm_fn td_rms_norm_avx2;
@@ -33,6 +35,8 @@ td_probe_peak_fn td_probe_int8_avx2, td_probe_f32_avx2;
 td_gemm_fn td_gemm_f32_avx512, td_gemm_f16_avx512, td_gemm_bf16_avx512;
 td_gemm_fn td_gemm_q4_0_avx512, td_gemm_q4_1_avx512, td_gemm_q5_0_avx512, td_gemm_q5_1_avx512,
     td_gemm_q8_0_avx512;
+td_gemm_fn td_gemm_iq4_nl_avx512, td_gemm_mxfp4_avx512, td_gemm_int4_avx512,
+    td_gemm_int4_z32_avx512, td_gemm_int4_z128_avx512, td_gemm_nvfp4_avx512, td_gemm_f8_e4m3_avx512;
 td_gemm_fn td_gemm_q4_k_avx512, td_gemm_q5_k_avx512, td_gemm_q6_k_avx512;
 td_quantize_act_fn td_quantize_act_q8_32_avx512, td_quantize_act_q8_256_avx512;
 td_rms_norm_fn td_rms_norm_avx512;
@@ -54,6 +58,8 @@ td_probe_peak_fn td_probe_int8_avx512, td_probe_f32_avx512;
 
 td_gemm_fn td_gemm_q4_0_avx512vnni, td_gemm_q4_1_avx512vnni, td_gemm_q5_0_avx512vnni,
     td_gemm_q5_1_avx512vnni, td_gemm_q8_0_avx512vnni;
+td_gemm_fn td_gemm_iq4_nl_avx512vnni, td_gemm_mxfp4_avx512vnni, td_gemm_int4_avx512vnni,
+    td_gemm_int4_z32_avx512vnni, td_gemm_int4_z128_avx512vnni, td_gemm_nvfp4_avx512vnni;
 td_gemm_fn td_gemm_q4_k_avx512vnni, td_gemm_q5_k_avx512vnni, td_gemm_q6_k_avx512vnni;
 td_probe_peak_fn td_probe_int8_avx512vnni;
 
