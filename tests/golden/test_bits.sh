@@ -40,7 +40,7 @@ check_all_ways llama_blocks q4_k 128
 check_all_ways qwen2_grouped q5_1 128
 check_all_ways gemma3_period6 q8_0 112
 check_all_ways gemma3_period3 f32 112 --exact
-for dtype in f32 f16 bf16 q4_0 q4_1 q5_0 q5_1 q8_0 q5_k q6_k; do
+for dtype in f32 f16 bf16 q4_0 q4_1 q5_0 q5_1 q8_0 iq4_nl mxfp4 nvfp4 q5_k q6_k; do
     check llama_blocks "$dtype" 128 25 "$some"
     check llama_blocks "$dtype" 128 25 "$some" --exact
 done

@@ -132,12 +132,12 @@ static void swap_codes(uint8_t *block) {
 }
 static void gemm_swapped_codes(const td_gemm_args *g) { gemm_changed(g, swap_codes); }
 
-/* The two smallest scales of E8M0 read as if (e - 1) << 23 were right for them too: 0. */
-static void flush_e8m0(uint8_t *block) {
+/* The smallest scale of E8M0 taken for the one above: both are denormal. */
+static void raise_e8m0(uint8_t *block) {
     for (int i = 0; i < TD_PANEL; i++)
         if (block[i] == 0) block[i] = 1;
 }
-static void gemm_flushed_e8m0(const td_gemm_args *g) { gemm_changed(g, flush_e8m0); }
+static void gemm_raised_e8m0(const td_gemm_args *g) { gemm_changed(g, raise_e8m0); }
 
 /* The denormal scales of NVFP4 flushed to 0. */
 static void flush_e4m3(uint8_t *block) {
@@ -249,7 +249,7 @@ static void plant_swapped_mins(td_kernels *t) { set_gemm(t, gemm_swapped_mins); 
 static void plant_saturated(td_kernels *t) { set_gemm(t, gemm_saturated); }
 static void plant_swapped_high_bits(td_kernels *t) { set_gemm(t, gemm_swapped_high_bits); }
 static void plant_swapped_codes(td_kernels *t) { set_gemm(t, gemm_swapped_codes); }
-static void plant_flushed_e8m0(td_kernels *t) { set_gemm(t, gemm_flushed_e8m0); }
+static void plant_raised_e8m0(td_kernels *t) { set_gemm(t, gemm_raised_e8m0); }
 static void plant_flushed_e4m3(td_kernels *t) { set_gemm(t, gemm_flushed_e4m3); }
 static void plant_number_from_nan(td_kernels *t) { set_gemm(t, gemm_number_from_nan); }
 static void plant_swapped_runs(td_kernels *t) { set_gemm(t, gemm_swapped_runs); }
@@ -431,7 +431,7 @@ const check_plant check_plants[] = {
     {"gemm_q5_[01]",   "two fifth bits change places",                  plant_swapped_high_bits, false},
     {"gemm_iq4_nl",    "half of the codes in reverse",                  plant_swapped_codes,     false},
     {"gemm_??fp4",     "half of the codes in reverse",                  plant_swapped_codes,     false},
-    {"gemm_mxfp4",     "takes the denormal scales for one",             plant_flushed_e8m0,      false},
+    {"gemm_mxfp4",     "the denormal scales become one",                plant_raised_e8m0,       false},
     {"gemm_nvfp4",     "denormal scales become 0",                      plant_flushed_e4m3,      false},
     {"gemm_nvfp4",     "a scale of 0x7f counts",                        plant_number_from_nan,   false},
     {"gemm_nvfp4",     "a run takes its neighbour's scale",             plant_swapped_runs,      false},

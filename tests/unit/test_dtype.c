@@ -8,7 +8,8 @@
 
 #include "tensor/dtype.h"
 
-/* Elements and bytes of a block, as GGUF's own documents state them. */
+/* Elements and bytes of a block, as GGUF's own documents state them; from 64 on, as dtype.h does.
+ */
 static void test_sizes(void **state) {
     (void)state;
     static const struct {
@@ -17,37 +18,41 @@ static void test_sizes(void **state) {
         int elems, bytes;
         bool readable;
     } rows[] = {
-        {0,  "f32",     1,   4,   true },
-        {1,  "f16",     1,   2,   true },
-        {2,  "q4_0",    32,  18,  true },
-        {3,  "q4_1",    32,  20,  true },
-        {6,  "q5_0",    32,  22,  true },
-        {7,  "q5_1",    32,  24,  true },
-        {8,  "q8_0",    32,  34,  true },
-        {9,  "q8_1",    32,  36,  false},
-        {10, "q2_k",    256, 84,  true },
-        {11, "q3_k",    256, 110, true },
-        {12, "q4_k",    256, 144, true },
-        {13, "q5_k",    256, 176, true },
-        {14, "q6_k",    256, 210, true },
-        {15, "q8_k",    256, 292, false},
-        {16, "iq2_xxs", 256, 66,  true },
-        {17, "iq2_xs",  256, 74,  true },
-        {18, "iq3_xxs", 256, 98,  true },
-        {19, "iq1_s",   256, 50,  true },
-        {20, "iq4_nl",  32,  18,  true },
-        {21, "iq3_s",   256, 110, true },
-        {22, "iq2_s",   256, 82,  true },
-        {23, "iq4_xs",  256, 136, true },
-        {28, "f64",     1,   8,   false},
-        {29, "iq1_m",   256, 56,  true },
-        {30, "bf16",    1,   2,   true },
-        {34, "tq1_0",   256, 54,  true },
-        {35, "tq2_0",   256, 66,  true },
-        {39, "mxfp4",   32,  17,  true },
-        {40, "nvfp4",   64,  36,  true },
-        {41, "q1_0",    128, 18,  false},
-        {42, "q2_0",    64,  18,  false},
+        {0,  "f32",       1,   4,   true },
+        {1,  "f16",       1,   2,   true },
+        {2,  "q4_0",      32,  18,  true },
+        {3,  "q4_1",      32,  20,  true },
+        {6,  "q5_0",      32,  22,  true },
+        {7,  "q5_1",      32,  24,  true },
+        {8,  "q8_0",      32,  34,  true },
+        {9,  "q8_1",      32,  36,  false},
+        {10, "q2_k",      256, 84,  true },
+        {11, "q3_k",      256, 110, true },
+        {12, "q4_k",      256, 144, true },
+        {13, "q5_k",      256, 176, true },
+        {14, "q6_k",      256, 210, true },
+        {15, "q8_k",      256, 292, false},
+        {16, "iq2_xxs",   256, 66,  true },
+        {17, "iq2_xs",    256, 74,  true },
+        {18, "iq3_xxs",   256, 98,  true },
+        {19, "iq1_s",     256, 50,  true },
+        {20, "iq4_nl",    32,  18,  true },
+        {21, "iq3_s",     256, 110, true },
+        {22, "iq2_s",     256, 82,  true },
+        {23, "iq4_xs",    256, 136, true },
+        {28, "f64",       1,   8,   false},
+        {29, "iq1_m",     256, 56,  true },
+        {30, "bf16",      1,   2,   true },
+        {34, "tq1_0",     256, 54,  true },
+        {35, "tq2_0",     256, 66,  true },
+        {39, "mxfp4",     32,  17,  true },
+        {40, "nvfp4",     64,  36,  true },
+        {41, "q1_0",      128, 18,  false},
+        {42, "q2_0",      64,  18,  false},
+        {64, "f8_e4m3",   128, 132, true },
+        {65, "int4",      32,  18,  true },
+        {66, "int4_z32",  32,  19,  true },
+        {67, "int4_z128", 128, 67,  true },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const td_dtype_info *info = td_dtype_get_info(rows[i].id);
