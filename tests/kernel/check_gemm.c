@@ -18,14 +18,17 @@ typedef enum gemm_data {
     GEMM_MAX,      /* every byte 0xff but the scales: all nibbles and sub-scales at their top, E4M3
                       at 448; activations all 127 */
     GEMM_MIN,      /* every byte 0x80: int8 weights and sub-scales -128; activations all -127 */
+    GEMM_LOW,      /* every byte 0 but the scales: what is stored with an offset is at its lowest;
+                      activations all 127 or all -127 */
+    GEMM_EDGE,     /* random weights, sane scales; activations all 127 or all -127 */
     GEMM_OVERFLOW, /* random, with the largest scales and activation scales at 1e35 */
     GEMM_TINY,     /* random, with denormal scales and denormal activation scales */
     GEMM_BITS,     /* any bits: infinite and NaN scales */
     N_GEMM_DATA
 } gemm_data;
 
-static const char *const data_names[N_GEMM_DATA] = {"normal", "zero-w",   "zero-a", "max",
-                                                    "min",    "overflow", "tiny",   "bits"};
+static const char *const data_names[N_GEMM_DATA] = {"normal", "zero-w", "zero-a",   "max",  "min",
+                                                    "low",    "edge",   "overflow", "tiny", "bits"};
 
 /* ---- shapes ---- */
 
@@ -88,16 +91,39 @@ static scale_kind scale_kind_of(td_dtype dtype) {
 
 /* Offsets of the scale fields of a block; -1: none. */
 static void scale_fields(td_dtype dtype, int at[2]) {
-    at[0] = dtype == TD_DTYPE_Q6_K ? 208 : 0;
-    at[1] = dtype == TD_DTYPE_Q4_1 || dtype == TD_DTYPE_Q5_1 || dtype == TD_DTYPE_Q4_K ||
-                    dtype == TD_DTYPE_Q5_K
-                ? 2
-                : -1;
+    at[0] = 0, at[1] = -1;
+    switch ((int)dtype) {
+    case TD_DTYPE_Q4_1:
+    case TD_DTYPE_Q5_1:
+    case TD_DTYPE_Q4_K:
+    case TD_DTYPE_Q5_K: at[1] = 2; break;
+    case TD_DTYPE_Q2_K: at[0] = 80, at[1] = 82; break;
+    case TD_DTYPE_Q3_K: at[0] = 108; break;
+    case TD_DTYPE_Q6_K: at[0] = 208; break;
+    case TD_DTYPE_TQ1_0: at[0] = 52; break;
+    case TD_DTYPE_TQ2_0: at[0] = 64; break;
+    case TD_DTYPE_IQ1_M: at[0] = -1; break; /* in four pieces: put_iq1_m_scale */
+    default: break;
+    }
 }
 
-/* Where the quants of a block with an offset field begin: before it, only scales. */
-static int quants_at(td_dtype dtype) {
-    return dtype == TD_DTYPE_Q4_K || dtype == TD_DTYPE_Q5_K ? 16 : 4;
+/* Puts a block's f16 scale into the high nibbles of its last four 16-bit words. */
+static void put_iq1_m_scale(uint8_t *block, uint16_t half) {
+    for (int i = 0; i < 4; i++) {
+        uint8_t *high = block + 49 + 2 * i;
+        *high = (uint8_t)((*high & 15) | (half >> 4 * i & 15) << 4);
+    }
+}
+
+/* The quants of a block with an offset field, without which a weight is its offset alone. */
+static void clear_quants(td_dtype dtype, uint8_t *block) {
+    const size_t block_bytes = (size_t)td_dtype_get_info((int)dtype)->block_bytes;
+    if (dtype == TD_DTYPE_Q2_K) {
+        memset(block + 16, 0, 64);
+        return;
+    }
+    const size_t from = dtype == TD_DTYPE_Q4_K || dtype == TD_DTYPE_Q5_K ? 16 : 4;
+    memset(block + from, 0, block_bytes - from);
 }
 
 static uint16_t half_for(check *c, gemm_data kind) {
@@ -151,6 +177,7 @@ static void finish_block(check *c, td_dtype dtype, gemm_data kind, uint8_t *bloc
     scale_fields(dtype, at);
     for (int i = 0; i < 2; i++)
         if (at[i] >= 0) put_scale(c, kind, scale_kind_of(dtype), block + at[i]);
+    if (dtype == TD_DTYPE_IQ1_M) put_iq1_m_scale(block, half_for(c, kind));
     if (kind == GEMM_MAX && dtype == TD_DTYPE_Q6_K) /* 0xff is -1 there: the most is -128 */
         memset(block + 192, 0x80, 16);
     if (kind == GEMM_NORMAL && (dtype == TD_DTYPE_INT4_Z32 || dtype == TD_DTYPE_INT4_Z128))
@@ -166,8 +193,8 @@ static void fill_weights(check *c, const gemm_case *t, gemm_data kind, size_t by
         memset(t->rows, 0, bytes);
         return;
     }
-    if (kind == GEMM_MAX || kind == GEMM_MIN) {
-        memset(t->rows, kind == GEMM_MAX ? 0xff : 0x80, bytes);
+    if (kind == GEMM_MAX || kind == GEMM_MIN || kind == GEMM_LOW) {
+        memset(t->rows, kind == GEMM_MAX ? 0xff : kind == GEMM_MIN ? 0x80 : 0, bytes);
     } else {
         size_t i = 0;
         for (uint64_t r; i + 8 <= bytes; i += 8) {
@@ -191,6 +218,7 @@ static check_data float_kind(gemm_data kind) {
     case GEMM_MAX:
     case GEMM_OVERFLOW: return DATA_HUGE;
     case GEMM_MIN:
+    case GEMM_LOW:
     case GEMM_TINY: return DATA_DENORMAL;
     case GEMM_BITS: return DATA_BITS;
     default: return DATA_NORMAL;
@@ -229,7 +257,7 @@ static void fill_act_row(check *c, td_act_type type, gemm_data kind, const gemm_
     for (int i = 0; i < k; i++) {
         int q = check_random_int(c, -127, 127);
         if (kind == GEMM_ZERO_A) q = 0;
-        if (kind == GEMM_MAX) q = sign & 1 ? 127 : -127;
+        if (kind == GEMM_MAX || kind == GEMM_LOW || kind == GEMM_EDGE) q = sign & 1 ? 127 : -127;
         if (kind == GEMM_MIN) q = sign & 1 ? (i & 1 ? -127 : 127) : -127;
         to->q[i] = (int8_t)q;
     }
@@ -339,9 +367,7 @@ static void check_against_double(check *c, const gemm_case *t) {
         td_dequantize_row(t->dtype, row, w, (size_t)g->k);
         memset(offset, 0, (size_t)g->k * sizeof *offset);
         if (elems > 1 && at[1] >= 0) { /* the same row without its quants is the offset alone */
-            const size_t from = (size_t)quants_at(t->dtype);
-            for (size_t b = 0; b < t->row_bytes; b += block_bytes)
-                memset(row + b + from, 0, block_bytes - from);
+            for (size_t b = 0; b < t->row_bytes; b += block_bytes) clear_quants(t->dtype, row + b);
             td_dequantize_row(t->dtype, row, offset, (size_t)g->k);
         }
         for (int i = 0; i < g->m; i++) {

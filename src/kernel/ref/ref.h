@@ -9,7 +9,10 @@ td_gemm_fn td_gemm_f32_ref, td_gemm_f16_ref, td_gemm_bf16_ref;
 td_gemm_fn td_gemm_q4_0_ref, td_gemm_q4_1_ref, td_gemm_q5_0_ref, td_gemm_q5_1_ref, td_gemm_q8_0_ref;
 td_gemm_fn td_gemm_iq4_nl_ref, td_gemm_mxfp4_ref, td_gemm_nvfp4_ref, td_gemm_f8_e4m3_ref;
 td_gemm_fn td_gemm_int4_ref, td_gemm_int4_z32_ref, td_gemm_int4_z128_ref;
-td_gemm_fn td_gemm_q4_k_ref, td_gemm_q5_k_ref, td_gemm_q6_k_ref;
+td_gemm_fn td_gemm_q2_k_ref, td_gemm_q3_k_ref, td_gemm_q4_k_ref, td_gemm_q5_k_ref, td_gemm_q6_k_ref;
+td_gemm_fn td_gemm_iq1_s_ref, td_gemm_iq1_m_ref, td_gemm_iq2_xxs_ref, td_gemm_iq2_xs_ref,
+    td_gemm_iq2_s_ref, td_gemm_iq3_xxs_ref, td_gemm_iq3_s_ref, td_gemm_iq4_xs_ref;
+td_gemm_fn td_gemm_tq1_0_ref, td_gemm_tq2_0_ref;
 
 td_quantize_act_fn td_quantize_act_q8_32_ref, td_quantize_act_q8_256_ref;
 td_rms_norm_fn td_rms_norm_ref;

@@ -2,8 +2,11 @@
  *
  * vpmaddubsw adds two u8 * s8 products into a saturating int16, so what is added before going to 32
  * bits is bounded here: |a| <= 127, hence 2 * n * max_w * 127 <= 32767 for n words.  That is 8
- * words of 4-bit weights (30480), 4 of 5-bit ones (31496), 2 of 6-bit ones (32004). */
-TD_INLINE int words_per_sum(int max_w) { return max_w <= 15 ? 8 : max_w <= 31 ? 4 : 2; }
+ * words of 4-bit weights (30480), 4 of 5-bit ones (31496), 2 of 6-bit ones (32004), 1 of 7-bit ones
+ * (32258). */
+TD_INLINE int words_per_sum(int max_w) {
+    return max_w <= 15 ? 8 : max_w <= 31 ? 4 : max_w <= 63 ? 2 : 1;
+}
 
 enum { S8_OFFSET = 0 };
 TD_INLINE vi s8_weights(vi w) { return w; }
@@ -50,15 +53,20 @@ TD_INLINE vi dot16_u(vi start, const vi u[4], const int8_t *a, int max_w) {
     return dot_scaled(start, u, a, 4, max_w, vi_set1_32(0x10001));
 }
 
-/* dot32_u for signed weights.  vpmaddubsw wants one side unsigned, so the sign of w moves over to
- * a: |w| * (a * sign w).  A file may hold w = -128: |w| is then 128 as an unsigned byte, and a pair
- * is at most 2 * 128 * 127 = 32512, which fits; two pairs would not. */
-TD_INLINE vi dot32_s8(vi start, const vi w[8], const int8_t *a) {
-    TD_UNROLL for (int i = 0; i < 8; i++) {
+/* dot_scaled for signed weights.  vpmaddubsw wants one side unsigned, so the sign of w moves over
+ * to a: |w| * (a * sign w).  A file may hold w = -128: |w| is then 128 as an unsigned byte, and a
+ * pair is at most 2 * 128 * 127 = 32512, which fits; two pairs would not. */
+TD_INLINE vi dot_scaled_s8(vi sum, const vi *w, const int8_t *a, int n_word, vi scale) {
+    TD_UNROLL for (int i = 0; i < n_word; i++) {
         const vi pair = vi_maddubs(vi_abs8(w[i]), vi_sign8(bcast4(a + 4 * i), w[i]));
-        start = vi_add(start, vi_madd16(pair, vi_set1_32(0x10001)));
+        sum = vi_add(sum, vi_madd16(pair, scale));
     }
-    return start;
+    return sum;
+}
+
+/* start + the dot of 32 signed weights with 32 activations. */
+TD_INLINE vi dot32_s8(vi start, const vi w[8], const int8_t *a) {
+    return dot_scaled_s8(start, w, a, 8, vi_set1_32(0x10001));
 }
 
 /* sum + w0 * a0 + w1 * a1, on pairs of int16. */

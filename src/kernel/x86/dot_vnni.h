@@ -51,6 +51,11 @@ TD_INLINE vi dot_scaled(vi sum, const vi *u, const int8_t *a, int n_word, int ma
     return vi_add(sum, vi_mul(dot, scale));
 }
 
+/* The same for weights that went through s8_weights, too large by 128. */
+TD_INLINE vi dot_scaled_s8(vi sum, const vi *w, const int8_t *a, int n_word, vi scale) {
+    return dot_scaled(sum, w, a, n_word, 255, scale);
+}
+
 /* sum + w0 * a0 + w1 * a1, on pairs of int16. */
 TD_INLINE vi dot_pair(vi sum, vi w, vi a) { return _mm512_dpwssd_epi32(sum, w, a); }
 

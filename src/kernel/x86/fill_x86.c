@@ -25,6 +25,22 @@ static void fill_avx2(td_kernels *t) {
     t->gemm[TD_DTYPE_Q4_K] = (td_gemm_impl){"gemm_q4_k_avx2", TD_ACT_Q8_256, td_gemm_q4_k_avx2};
     t->gemm[TD_DTYPE_Q5_K] = (td_gemm_impl){"gemm_q5_k_avx2", TD_ACT_Q8_256, td_gemm_q5_k_avx2};
     t->gemm[TD_DTYPE_Q6_K] = (td_gemm_impl){"gemm_q6_k_avx2", TD_ACT_Q8_256, td_gemm_q6_k_avx2};
+    t->gemm[TD_DTYPE_Q2_K] = (td_gemm_impl){"gemm_q2_k_avx2", TD_ACT_Q8_256, td_gemm_q2_k_avx2};
+    t->gemm[TD_DTYPE_Q3_K] = (td_gemm_impl){"gemm_q3_k_avx2", TD_ACT_Q8_256, td_gemm_q3_k_avx2};
+    t->gemm[TD_DTYPE_IQ1_S] = (td_gemm_impl){"gemm_iq1_s_avx2", TD_ACT_Q8_256, td_gemm_iq1_s_avx2};
+    t->gemm[TD_DTYPE_IQ1_M] = (td_gemm_impl){"gemm_iq1_m_avx2", TD_ACT_Q8_256, td_gemm_iq1_m_avx2};
+    t->gemm[TD_DTYPE_IQ2_XXS] =
+        (td_gemm_impl){"gemm_iq2_xxs_avx2", TD_ACT_Q8_256, td_gemm_iq2_xxs_avx2};
+    t->gemm[TD_DTYPE_IQ2_XS] =
+        (td_gemm_impl){"gemm_iq2_xs_avx2", TD_ACT_Q8_256, td_gemm_iq2_xs_avx2};
+    t->gemm[TD_DTYPE_IQ2_S] = (td_gemm_impl){"gemm_iq2_s_avx2", TD_ACT_Q8_256, td_gemm_iq2_s_avx2};
+    t->gemm[TD_DTYPE_IQ3_XXS] =
+        (td_gemm_impl){"gemm_iq3_xxs_avx2", TD_ACT_Q8_256, td_gemm_iq3_xxs_avx2};
+    t->gemm[TD_DTYPE_IQ3_S] = (td_gemm_impl){"gemm_iq3_s_avx2", TD_ACT_Q8_256, td_gemm_iq3_s_avx2};
+    t->gemm[TD_DTYPE_IQ4_XS] =
+        (td_gemm_impl){"gemm_iq4_xs_avx2", TD_ACT_Q8_256, td_gemm_iq4_xs_avx2};
+    t->gemm[TD_DTYPE_TQ1_0] = (td_gemm_impl){"gemm_tq1_0_avx2", TD_ACT_Q8_256, td_gemm_tq1_0_avx2};
+    t->gemm[TD_DTYPE_TQ2_0] = (td_gemm_impl){"gemm_tq2_0_avx2", TD_ACT_Q8_256, td_gemm_tq2_0_avx2};
     t->quantize_act[TD_ACT_Q8_32] = td_quantize_act_q8_32_avx2;
     t->quantize_act[TD_ACT_Q8_256] = td_quantize_act_q8_256_avx2;
     t->rms_norm = td_rms_norm_avx2;
@@ -73,6 +89,28 @@ static void fill_avx512(td_kernels *t) {
     t->gemm[TD_DTYPE_Q4_K] = (td_gemm_impl){"gemm_q4_k_avx512", TD_ACT_Q8_256, td_gemm_q4_k_avx512};
     t->gemm[TD_DTYPE_Q5_K] = (td_gemm_impl){"gemm_q5_k_avx512", TD_ACT_Q8_256, td_gemm_q5_k_avx512};
     t->gemm[TD_DTYPE_Q6_K] = (td_gemm_impl){"gemm_q6_k_avx512", TD_ACT_Q8_256, td_gemm_q6_k_avx512};
+    t->gemm[TD_DTYPE_Q2_K] = (td_gemm_impl){"gemm_q2_k_avx512", TD_ACT_Q8_256, td_gemm_q2_k_avx512};
+    t->gemm[TD_DTYPE_Q3_K] = (td_gemm_impl){"gemm_q3_k_avx512", TD_ACT_Q8_256, td_gemm_q3_k_avx512};
+    t->gemm[TD_DTYPE_IQ1_S] =
+        (td_gemm_impl){"gemm_iq1_s_avx512", TD_ACT_Q8_256, td_gemm_iq1_s_avx512};
+    t->gemm[TD_DTYPE_IQ1_M] =
+        (td_gemm_impl){"gemm_iq1_m_avx512", TD_ACT_Q8_256, td_gemm_iq1_m_avx512};
+    t->gemm[TD_DTYPE_IQ2_XXS] =
+        (td_gemm_impl){"gemm_iq2_xxs_avx512", TD_ACT_Q8_256, td_gemm_iq2_xxs_avx512};
+    t->gemm[TD_DTYPE_IQ2_XS] =
+        (td_gemm_impl){"gemm_iq2_xs_avx512", TD_ACT_Q8_256, td_gemm_iq2_xs_avx512};
+    t->gemm[TD_DTYPE_IQ2_S] =
+        (td_gemm_impl){"gemm_iq2_s_avx512", TD_ACT_Q8_256, td_gemm_iq2_s_avx512};
+    t->gemm[TD_DTYPE_IQ3_XXS] =
+        (td_gemm_impl){"gemm_iq3_xxs_avx512", TD_ACT_Q8_256, td_gemm_iq3_xxs_avx512};
+    t->gemm[TD_DTYPE_IQ3_S] =
+        (td_gemm_impl){"gemm_iq3_s_avx512", TD_ACT_Q8_256, td_gemm_iq3_s_avx512};
+    t->gemm[TD_DTYPE_IQ4_XS] =
+        (td_gemm_impl){"gemm_iq4_xs_avx512", TD_ACT_Q8_256, td_gemm_iq4_xs_avx512};
+    t->gemm[TD_DTYPE_TQ1_0] =
+        (td_gemm_impl){"gemm_tq1_0_avx512", TD_ACT_Q8_256, td_gemm_tq1_0_avx512};
+    t->gemm[TD_DTYPE_TQ2_0] =
+        (td_gemm_impl){"gemm_tq2_0_avx512", TD_ACT_Q8_256, td_gemm_tq2_0_avx512};
     t->quantize_act[TD_ACT_Q8_32] = td_quantize_act_q8_32_avx512;
     t->quantize_act[TD_ACT_Q8_256] = td_quantize_act_q8_256_avx512;
     t->rms_norm = td_rms_norm_avx512;
@@ -125,6 +163,30 @@ static void fill_avx512vnni(td_kernels *t) {
         (td_gemm_impl){"gemm_q5_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q5_k_avx512vnni};
     t->gemm[TD_DTYPE_Q6_K] =
         (td_gemm_impl){"gemm_q6_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q6_k_avx512vnni};
+    t->gemm[TD_DTYPE_Q2_K] =
+        (td_gemm_impl){"gemm_q2_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q2_k_avx512vnni};
+    t->gemm[TD_DTYPE_Q3_K] =
+        (td_gemm_impl){"gemm_q3_k_avx512vnni", TD_ACT_Q8_256, td_gemm_q3_k_avx512vnni};
+    t->gemm[TD_DTYPE_IQ1_S] =
+        (td_gemm_impl){"gemm_iq1_s_avx512vnni", TD_ACT_Q8_256, td_gemm_iq1_s_avx512vnni};
+    t->gemm[TD_DTYPE_IQ1_M] =
+        (td_gemm_impl){"gemm_iq1_m_avx512vnni", TD_ACT_Q8_256, td_gemm_iq1_m_avx512vnni};
+    t->gemm[TD_DTYPE_IQ2_XXS] =
+        (td_gemm_impl){"gemm_iq2_xxs_avx512vnni", TD_ACT_Q8_256, td_gemm_iq2_xxs_avx512vnni};
+    t->gemm[TD_DTYPE_IQ2_XS] =
+        (td_gemm_impl){"gemm_iq2_xs_avx512vnni", TD_ACT_Q8_256, td_gemm_iq2_xs_avx512vnni};
+    t->gemm[TD_DTYPE_IQ2_S] =
+        (td_gemm_impl){"gemm_iq2_s_avx512vnni", TD_ACT_Q8_256, td_gemm_iq2_s_avx512vnni};
+    t->gemm[TD_DTYPE_IQ3_XXS] =
+        (td_gemm_impl){"gemm_iq3_xxs_avx512vnni", TD_ACT_Q8_256, td_gemm_iq3_xxs_avx512vnni};
+    t->gemm[TD_DTYPE_IQ3_S] =
+        (td_gemm_impl){"gemm_iq3_s_avx512vnni", TD_ACT_Q8_256, td_gemm_iq3_s_avx512vnni};
+    t->gemm[TD_DTYPE_IQ4_XS] =
+        (td_gemm_impl){"gemm_iq4_xs_avx512vnni", TD_ACT_Q8_256, td_gemm_iq4_xs_avx512vnni};
+    t->gemm[TD_DTYPE_TQ1_0] =
+        (td_gemm_impl){"gemm_tq1_0_avx512vnni", TD_ACT_Q8_256, td_gemm_tq1_0_avx512vnni};
+    t->gemm[TD_DTYPE_TQ2_0] =
+        (td_gemm_impl){"gemm_tq2_0_avx512vnni", TD_ACT_Q8_256, td_gemm_tq2_0_avx512vnni};
     t->probe_int8 = td_probe_int8_avx512vnni;
 }
 

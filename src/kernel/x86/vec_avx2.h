@@ -105,6 +105,10 @@ TD_INLINE __m128 sum_to_4(const vf x[N_STRIP]) {
 /* ---- integer ---- */
 
 TD_INLINE vi vi_zero(void) { return _mm256_setzero_si256(); }
+/* V_LANES uint16, widened. */
+TD_INLINE vi vi_load_u16(const uint16_t *p) {
+    return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
 TD_INLINE vi vi_set1_8(int x) { return _mm256_set1_epi8((char)x); }
 TD_INLINE vi vi_set1_32(int x) { return _mm256_set1_epi32(x); }
 TD_INLINE vi vi_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
@@ -125,6 +129,8 @@ TD_INLINE vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 TD_INLINE vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
 TD_INLINE vi vi_max(vi a, vi b) { return _mm256_max_epi32(a, b); } /* signed */
 TD_INLINE vi vi_mul(vi a, vi b) { return _mm256_mullo_epi32(a, b); }
+TD_INLINE vi vi_mul16(vi a, vi b) { return _mm256_mullo_epi16(a, b); }
+TD_INLINE vi vi_add8(vi a, vi b) { return _mm256_add_epi8(a, b); }
 TD_INLINE vi vi_sll(vi a, int n) { return (vi)((words32)a << (uint32_t)n); }
 TD_INLINE vi vi_srl(vi a, int n) { return (vi)((words32)a >> (uint32_t)n); }
 TD_INLINE vi vi_sra(vi a, int n) { return (vi)((ints32)a >> (int32_t)n); }
@@ -134,7 +140,6 @@ TD_INLINE vi vi_add16(vi a, vi b) { return _mm256_add_epi16(a, b); }
 /* Pairs of int16 products, added; of u8 * s8 products, added with saturation. */
 TD_INLINE vi vi_madd16(vi a, vi b) { return _mm256_madd_epi16(a, b); }
 TD_INLINE vi vi_maddubs(vi u, vi s) { return _mm256_maddubs_epi16(u, s); }
-TD_INLINE vi vi_add8(vi a, vi b) { return _mm256_add_epi8(a, b); }
 TD_INLINE vi vi_min8(vi a, vi b) { return _mm256_min_epu8(a, b); } /* unsigned */
 /* Bytes equal to x become 0. */
 TD_INLINE vi vi_drop8(vi a, int x) {
@@ -151,7 +156,45 @@ TD_INLINE vi vi_repeat_byte(vi a, int byte) {
         a, _mm256_add_epi8(_mm256_broadcastsi128_si256(in_lane), vi_set1_8(byte)));
 }
 
+/* table[i] for each byte i, below 16, of `index`. */
+TD_INLINE vi vi_lookup16(const int8_t table[16], vi index) {
+    const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)table);
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bytes), index);
+}
+
+/* table[index] of each lane. */
+TD_INLINE vi vi_gather32(const uint32_t *table, vi index) {
+    return _mm256_i32gather_epi32((const int *)(const void *)table, index, 4);
+}
+/* The same for 64-bit elements, as their low and high words.  An element is gathered whole: that is
+ * nearly twice as fast as its two words, one after the other. */
+TD_INLINE void vi_gather64(const uint64_t *table, vi index, vi *low, vi *high) {
+    const long long *base = (const long long *)(const void *)table;
+    /* shuffle_ps works within 128 bits: lanes 0, 1, 4, 5 and 2, 3, 6, 7. */
+    const __m256i order = _mm256_permute4x64_epi64(index, _MM_SHUFFLE(3, 1, 2, 0));
+    const __m256 a =
+        _mm256_castsi256_ps(_mm256_i32gather_epi64(base, _mm256_castsi256_si128(order), 8));
+    const __m256 b =
+        _mm256_castsi256_ps(_mm256_i32gather_epi64(base, _mm256_extracti128_si256(order, 1), 8));
+    *low = _mm256_castps_si256(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
+    *high = _mm256_castps_si256(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1)));
+}
+
+/* Bytes of offset + a, or of offset - a where those bits of `signs` are set that `bits` has in that
+ * byte (one in each). */
+TD_INLINE vi vi_signed_plus(vi a, vi signs, int bits, int offset) {
+    const vi bit = vi_set1_32(bits);
+    const vi minus = _mm256_cmpeq_epi8(vi_and(signs, bit), bit); /* -a is ~a + 1 */
+    return _mm256_sub_epi8(vi_add8(vi_xor(a, minus), vi_set1_8(offset)), minus);
+}
+
 TD_INLINE vf vf_from_i32(vi a) { return _mm256_cvtepi32_ps(a); }
+/* The low 16 bits of each lane as an IEEE half. */
+TD_INLINE vf vf_from_half(vi a) {
+    const __m256i words = _mm256_packus_epi32(vi_and(a, vi_set1_32(0xffff)), vi_zero());
+    return _mm256_cvtph_ps(
+        _mm256_castsi256_si128(_mm256_permute4x64_epi64(words, _MM_SHUFFLE(3, 1, 2, 0))));
+}
 TD_INLINE vi vi_round(vf a) { return _mm256_cvtps_epi32(a); } /* nearest even */
 TD_INLINE vi vi_bits(vf a) { return _mm256_castps_si256(a); }
 TD_INLINE vf vf_bits(vi a) { return _mm256_castsi256_ps(a); }

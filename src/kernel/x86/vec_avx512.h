@@ -88,6 +88,10 @@ TD_INLINE __m128 sum_to_4(const vf x[N_STRIP]) {
 /* ---- integer ---- */
 
 TD_INLINE vi vi_zero(void) { return _mm512_setzero_si512(); }
+/* V_LANES uint16, widened. */
+TD_INLINE vi vi_load_u16(const uint16_t *p) {
+    return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
 TD_INLINE vi vi_set1_8(int x) { return _mm512_set1_epi8((char)x); }
 TD_INLINE vi vi_set1_32(int x) { return _mm512_set1_epi32(x); }
 TD_INLINE vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
@@ -108,6 +112,8 @@ TD_INLINE vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 TD_INLINE vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
 TD_INLINE vi vi_max(vi a, vi b) { return _mm512_max_epi32(a, b); } /* signed */
 TD_INLINE vi vi_mul(vi a, vi b) { return _mm512_mullo_epi32(a, b); }
+TD_INLINE vi vi_mul16(vi a, vi b) { return _mm512_mullo_epi16(a, b); }
+TD_INLINE vi vi_add8(vi a, vi b) { return _mm512_add_epi8(a, b); }
 TD_INLINE vi vi_sll(vi a, int n) { return (vi)((words32)a << (uint32_t)n); }
 TD_INLINE vi vi_srl(vi a, int n) { return (vi)((words32)a >> (uint32_t)n); }
 TD_INLINE vi vi_sra(vi a, int n) { return (vi)((ints32)a >> (int32_t)n); }
@@ -117,7 +123,6 @@ TD_INLINE vi vi_add16(vi a, vi b) { return _mm512_add_epi16(a, b); }
 /* Pairs of int16 products, added; of u8 * s8 products, added with saturation. */
 TD_INLINE vi vi_madd16(vi a, vi b) { return _mm512_madd_epi16(a, b); }
 TD_INLINE vi vi_maddubs(vi u, vi s) { return _mm512_maddubs_epi16(u, s); }
-TD_INLINE vi vi_add8(vi a, vi b) { return _mm512_add_epi8(a, b); }
 TD_INLINE vi vi_min8(vi a, vi b) { return _mm512_min_epu8(a, b); } /* unsigned */
 /* Bytes equal to x become 0. */
 TD_INLINE vi vi_drop8(vi a, int x) {
@@ -137,7 +142,38 @@ TD_INLINE vi vi_repeat_byte(vi a, int byte) {
                                _mm512_add_epi8(_mm512_broadcast_i32x4(in_lane), vi_set1_8(byte)));
 }
 
+/* table[i] for each byte i, below 16, of `index`. */
+TD_INLINE vi vi_lookup16(const int8_t table[16], vi index) {
+    const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)table);
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(bytes), index);
+}
+
+/* table[index] of each lane. */
+TD_INLINE vi vi_gather32(const uint32_t *table, vi index) {
+    return _mm512_i32gather_epi32(index, (const int *)(const void *)table, 4);
+}
+/* The same for 64-bit elements, as their low and high words.  An element is gathered whole: that is
+ * nearly twice as fast as its two words, one after the other. */
+TD_INLINE void vi_gather64(const uint64_t *table, vi index, vi *low, vi *high) {
+    const long long *base = (const long long *)(const void *)table;
+    const vi a = _mm512_i32gather_epi64(_mm512_castsi512_si256(index), base, 8);
+    const vi b = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(index, 1), base, 8);
+    const vi even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    *low = _mm512_permutex2var_epi32(a, even, b);
+    *high = _mm512_permutex2var_epi32(a, _mm512_or_si512(even, _mm512_set1_epi32(1)), b);
+}
+
+/* Bytes of offset + a, or of offset - a where those bits of `signs` are set that `bits` has in that
+ * byte (one in each). */
+TD_INLINE vi vi_signed_plus(vi a, vi signs, int bits, int offset) {
+    const __mmask64 minus = _mm512_test_epi8_mask(signs, vi_set1_32(bits));
+    const vi plus = vi_set1_8(offset);
+    return _mm512_mask_sub_epi8(vi_add8(a, plus), minus, plus, a);
+}
+
 TD_INLINE vf vf_from_i32(vi a) { return _mm512_cvtepi32_ps(a); }
+/* The low 16 bits of each lane as an IEEE half. */
+TD_INLINE vf vf_from_half(vi a) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a)); }
 TD_INLINE vi vi_round(vf a) { return _mm512_cvtps_epi32(a); } /* nearest even */
 TD_INLINE vi vi_bits(vf a) { return _mm512_castps_si512(a); }
 TD_INLINE vf vf_bits(vi a) { return _mm512_castsi512_ps(a); }

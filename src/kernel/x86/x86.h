@@ -13,7 +13,11 @@ td_gemm_fn td_gemm_q4_0_avx2, td_gemm_q4_1_avx2, td_gemm_q5_0_avx2, td_gemm_q5_1
     td_gemm_q8_0_avx2;
 td_gemm_fn td_gemm_iq4_nl_avx2, td_gemm_mxfp4_avx2, td_gemm_int4_avx2, td_gemm_int4_z32_avx2,
     td_gemm_int4_z128_avx2, td_gemm_nvfp4_avx2, td_gemm_f8_e4m3_avx2;
-td_gemm_fn td_gemm_q4_k_avx2, td_gemm_q5_k_avx2, td_gemm_q6_k_avx2;
+td_gemm_fn td_gemm_q2_k_avx2, td_gemm_q3_k_avx2, td_gemm_q4_k_avx2, td_gemm_q5_k_avx2,
+    td_gemm_q6_k_avx2;
+td_gemm_fn td_gemm_iq1_s_avx2, td_gemm_iq1_m_avx2, td_gemm_iq2_xxs_avx2, td_gemm_iq2_xs_avx2,
+    td_gemm_iq2_s_avx2, td_gemm_iq3_xxs_avx2, td_gemm_iq3_s_avx2, td_gemm_iq4_xs_avx2;
+td_gemm_fn td_gemm_tq1_0_avx2, td_gemm_tq2_0_avx2;
 td_quantize_act_fn td_quantize_act_q8_32_avx2, td_quantize_act_q8_256_avx2;
 td_rms_norm_fn td_rms_norm_avx2;
 td_layer_norm_fn td_layer_norm_avx2;
@@ -37,7 +41,12 @@ td_gemm_fn td_gemm_q4_0_avx512, td_gemm_q4_1_avx512, td_gemm_q5_0_avx512, td_gem
     td_gemm_q8_0_avx512;
 td_gemm_fn td_gemm_iq4_nl_avx512, td_gemm_mxfp4_avx512, td_gemm_int4_avx512,
     td_gemm_int4_z32_avx512, td_gemm_int4_z128_avx512, td_gemm_nvfp4_avx512, td_gemm_f8_e4m3_avx512;
-td_gemm_fn td_gemm_q4_k_avx512, td_gemm_q5_k_avx512, td_gemm_q6_k_avx512;
+td_gemm_fn td_gemm_q2_k_avx512, td_gemm_q3_k_avx512, td_gemm_q4_k_avx512, td_gemm_q5_k_avx512,
+    td_gemm_q6_k_avx512;
+td_gemm_fn td_gemm_iq1_s_avx512, td_gemm_iq1_m_avx512, td_gemm_iq2_xxs_avx512,
+    td_gemm_iq2_xs_avx512, td_gemm_iq2_s_avx512, td_gemm_iq3_xxs_avx512, td_gemm_iq3_s_avx512,
+    td_gemm_iq4_xs_avx512;
+td_gemm_fn td_gemm_tq1_0_avx512, td_gemm_tq2_0_avx512;
 td_quantize_act_fn td_quantize_act_q8_32_avx512, td_quantize_act_q8_256_avx512;
 td_rms_norm_fn td_rms_norm_avx512;
 td_layer_norm_fn td_layer_norm_avx512;
@@ -60,7 +69,12 @@ td_gemm_fn td_gemm_q4_0_avx512vnni, td_gemm_q4_1_avx512vnni, td_gemm_q5_0_avx512
     td_gemm_q5_1_avx512vnni, td_gemm_q8_0_avx512vnni;
 td_gemm_fn td_gemm_iq4_nl_avx512vnni, td_gemm_mxfp4_avx512vnni, td_gemm_int4_avx512vnni,
     td_gemm_int4_z32_avx512vnni, td_gemm_int4_z128_avx512vnni, td_gemm_nvfp4_avx512vnni;
-td_gemm_fn td_gemm_q4_k_avx512vnni, td_gemm_q5_k_avx512vnni, td_gemm_q6_k_avx512vnni;
+td_gemm_fn td_gemm_q2_k_avx512vnni, td_gemm_q3_k_avx512vnni, td_gemm_q4_k_avx512vnni,
+    td_gemm_q5_k_avx512vnni, td_gemm_q6_k_avx512vnni;
+td_gemm_fn td_gemm_iq1_s_avx512vnni, td_gemm_iq1_m_avx512vnni, td_gemm_iq2_xxs_avx512vnni,
+    td_gemm_iq2_xs_avx512vnni, td_gemm_iq2_s_avx512vnni, td_gemm_iq3_xxs_avx512vnni,
+    td_gemm_iq3_s_avx512vnni, td_gemm_iq4_xs_avx512vnni;
+td_gemm_fn td_gemm_tq1_0_avx512vnni, td_gemm_tq2_0_avx512vnni;
 td_probe_peak_fn td_probe_int8_avx512vnni;
 
 #endif
