@@ -33,19 +33,23 @@ static inline uint64_t gguf_walk_meta(const td_meta *m) {
     return sum;
 }
 
-/* Every byte of the tensor, and its first and last row as floats if it is readable. */
+/* Every byte of a tensor that lies in one piece, and the first and last row as floats of one that
+ * is readable. */
 static inline uint64_t gguf_walk_tensor(const td_tensor *t) {
     uint64_t sum = strlen(t->name);
-    for (size_t i = 0; i < t->n_bytes; i++) sum += t->data[i];
     const td_dtype_info *info = td_dtype_get_info((int)t->dtype);
-    const size_t k = (size_t)t->ne[0], rows = (size_t)td_tensor_rows(t);
-    if (!info->readable) return sum;
+    const size_t k = (size_t)t->ne[0];
+    const int64_t rows = td_tensor_rows(t);
+    for (size_t i = 0; i < t->n_bytes && !t->source; i++) sum += t->data[i];
+    if (!info->readable || td_tensor_elems(t) == 0) return sum;
     float *y = (float *)malloc(k * sizeof *y);
-    if (!y) abort();
-    td_dequantize_row(t->dtype, t->data, y, k);
+    uint8_t *scratch = (uint8_t *)malloc(td_tensor_row_bytes(t));
+    if (!y || !scratch) abort();
+    td_dequantize_row(t->dtype, td_tensor_row(t, 0, scratch), y, k);
     sum += y[k - 1] > 0;
-    td_dequantize_row(t->dtype, t->data + t->n_bytes / rows * (rows - 1), y, k);
+    td_dequantize_row(t->dtype, td_tensor_row(t, rows - 1, scratch), y, k);
     sum += y[k - 1] > 0;
+    free(scratch);
     free(y);
     return sum;
 }
@@ -68,19 +72,28 @@ static inline uint64_t gguf_walk_vocab(const td_checkpoint *ckpt) {
     return sum;
 }
 
-/* Opens the image, walks it if it opens, closes it.  The status of opening. */
-static inline td_status gguf_walk_image(const void *image, size_t n, td_err *err) {
-    td_checkpoint *ckpt;
-    const td_status status = td_checkpoint_open_memory(&ckpt, image, n, "image", err);
+/* Walks an open checkpoint. */
+static inline void gguf_walk(const td_checkpoint *ckpt) {
     uint64_t sum = 0;
-    if (status != TD_OK) return status;
     for (size_t i = 0; i < td_checkpoint_n_meta(ckpt); i++)
         sum += gguf_walk_meta(td_checkpoint_meta_at(ckpt, i));
     for (size_t i = 0; i < td_checkpoint_n_tensor(ckpt); i++)
         sum += gguf_walk_tensor(td_checkpoint_tensor_at(ckpt, i));
     gguf_walk_sum = sum + gguf_walk_vocab(ckpt);
+}
+
+/* Opens the image, walks it if it opens, closes it.  The status of opening. */
+static inline td_status gguf_walk_image_named(const void *image, size_t n, const char *name,
+                                              td_err *err) {
+    td_checkpoint *ckpt;
+    TD_TRY(td_checkpoint_open_memory(&ckpt, image, n, name, err));
+    gguf_walk(ckpt);
     td_checkpoint_close(ckpt);
     return TD_OK;
+}
+
+static inline td_status gguf_walk_image(const void *image, size_t n, td_err *err) {
+    return gguf_walk_image_named(image, n, "image", err);
 }
 
 #endif
