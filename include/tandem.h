@@ -102,10 +102,13 @@ typedef enum td_mode {
     TD_MODE_EXACT   /* weights dequantized, float32 everywhere, KV in f32 */
 } td_mode;
 
+/* Number formats of the KV cache. */
 typedef enum td_kv_type {
     TD_KV_DEFAULT /* f16; f32 in exact mode */,
     TD_KV_F16,
-    TD_KV_F32
+    TD_KV_F32,
+    TD_KV_Q8_0, /* blocks of 32 as GGUF's type: heads must be a multiple of 32 wide */
+    TD_KV_Q4_0
 } td_kv_type;
 
 /* Called while loading with the stage and the bytes done and to do; return false to cancel. */
@@ -119,7 +122,8 @@ typedef struct td_engine_options {
     int n_seq;              /* sequences at a time; default 1 */
     int n_batch;            /* tokens per forward pass; default 512 */
     td_mode mode;
-    td_kv_type kv_type;
+    td_kv_type kv_type;       /* of keys, and of values unless: */
+    td_kv_type kv_value_type; /* default: as kv_type */
     const char *dump_pattern; /* glob over tensor names ("layers.3.*"); NULL: no dump */
     const char *dump_dir;     /* where the .npy files go; must exist */
     td_progress_fn *progress; /* may be NULL */

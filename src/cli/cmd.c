@@ -19,6 +19,8 @@ static const td_option model_rows[] = {
 /* clang-format on */
 const td_option_group td_cmd_model_options = {"Model", model_rows, 1};
 
+#define KV_TYPES "f16|f32|q8_0|q4_0"
+
 /* clang-format off */
 static const td_option compute_rows[] = {
     {.name = "threads", .short_name = 't', .type = TD_OPTION_INT, .max = 1024, .def = "0",
@@ -30,9 +32,15 @@ static const td_option compute_rows[] = {
     {.name = "exact", .type = TD_OPTION_BOOL, .env = "TANDEM_EXACT",
      .help = "dequantize all weights and compute in float32 everywhere, KV cache too: slow, for "
              "comparing with other engines"},
+    {.name = "kv-type", .type = TD_OPTION_CHOICE, .value = KV_TYPES, .env = "TANDEM_KV_TYPE",
+     .help = "number format of the KV cache; unset: f16, with --exact f32"},
+    {.name = "cache-type-k", .type = TD_OPTION_CHOICE, .value = KV_TYPES, .aliases = "-ctk",
+     .help = "the same for the keys alone"},
+    {.name = "cache-type-v", .type = TD_OPTION_CHOICE, .value = KV_TYPES, .aliases = "-ctv",
+     .help = "the same for the values alone"},
 };
 /* clang-format on */
-const td_option_group td_cmd_compute_options = {"Computation", compute_rows, 3};
+const td_option_group td_cmd_compute_options = {"Computation", compute_rows, 6};
 
 /* clang-format off */
 static const td_option talk_rows[] = {
@@ -138,10 +146,30 @@ bool td_cmd_take_model(const td_options *o, int n_name, const char **model, int 
     return false;
 }
 
-void td_cmd_engine_options(const td_options *o, td_engine_options *out) {
+static td_kv_type take_kv_type(const td_options *o, const char *name, td_kv_type otherwise) {
+    static const td_kv_type types[] = {TD_KV_F16, TD_KV_F32, TD_KV_Q8_0, TD_KV_Q4_0};
+    const int i = td_options_choice(o, name);
+    return i < 0 ? otherwise : types[i];
+}
+
+td_status td_cmd_engine_options(const td_options *o, td_engine_options *out, td_err *err) {
     out->n_thread = (int)td_options_int(o, "threads");
     out->n_batch = (int)td_options_int(o, "batch");
     out->mode = td_options_bool(o, "exact") ? TD_MODE_EXACT : TD_MODE_NATIVE;
+    const td_kv_type both = take_kv_type(o, "kv-type", TD_KV_DEFAULT);
+    const td_kv_type k = take_kv_type(o, "cache-type-k", both);
+    const td_kv_type v = take_kv_type(o, "cache-type-v", both);
+    const bool k_fits = k == TD_KV_DEFAULT || k == TD_KV_F32;
+    const bool v_fits = v == TD_KV_DEFAULT || v == TD_KV_F32;
+    if (out->mode == TD_MODE_EXACT && !(k_fits && v_fits))
+        return td_fail(err, TD_ERR_ARGUMENT,
+                       "--exact and a KV cache of another type than f32 exclude each other");
+    out->kv_type = k;
+    out->kv_value_type = v;
+    /* With --cache-type-k alone the values keep their default, which is not the keys' type. */
+    if (v == TD_KV_DEFAULT && k != TD_KV_DEFAULT)
+        out->kv_value_type = out->mode == TD_MODE_EXACT ? TD_KV_F32 : TD_KV_F16;
+    return TD_OK;
 }
 
 static bool show_progress(void *user, const char *stage, uint64_t done, uint64_t total) {

@@ -24,7 +24,7 @@ extern const td_cmd td_cmd_run, td_cmd_inspect, td_cmd_tokenize, td_cmd_template
 
 /* ---- option groups used by several commands ---- */
 extern const td_option_group td_cmd_model_options;   /* --model */
-extern const td_option_group td_cmd_compute_options; /* --threads --batch --exact */
+extern const td_option_group td_cmd_compute_options; /* --threads --batch --exact --kv-type ... */
 extern const td_option_group td_cmd_talk_options;    /* --verbose --log-file */
 
 /* The model's path: --model, or the first of `n_name` positional arguments ("MODEL FILE": 2), the
@@ -32,8 +32,8 @@ extern const td_option_group td_cmd_talk_options;    /* --verbose --log-file */
  */
 bool td_cmd_take_model(const td_options *o, int n_name, const char **model, int *i_next);
 
-/* model_path, n_thread, n_batch, mode and progress of the options; the rest stays zero. */
-void td_cmd_engine_options(const td_options *o, td_engine_options *out);
+/* Fills n_thread, n_batch, mode and the KV types; the rest stays. */
+td_status td_cmd_engine_options(const td_options *o, td_engine_options *out, td_err *err);
 
 /* td_engine_create with a progress bar and Ctrl-C (interrupt.h).  NULL with a message said. */
 td_engine *td_cmd_load(td_engine_options *options);

@@ -113,12 +113,13 @@ static int bench_main(const td_options *o) {
     const char *model;
     int i_next;
     if (!td_cmd_take_model(o, 1, &model, &i_next)) return TD_EXIT_USAGE;
-    if (!td_cmd_open_log(o)) return TD_EXIT_FAILURE;
     const int n_prompt = (int)td_options_int(o, "prompt-tokens");
     const int n_gen = (int)td_options_int(o, "gen-tokens");
     td_engine_options options = {.model_path = model,
                                  .n_ctx = (n_prompt > n_gen ? n_prompt : n_gen) + 1};
-    td_cmd_engine_options(o, &options);
+    td_err err;
+    if (td_cmd_engine_options(o, &options, &err) != TD_OK) return td_cmd_usage("%s", err.msg);
+    if (!td_cmd_open_log(o)) return TD_EXIT_FAILURE;
     td_interrupt_install();
     td_engine *engine = td_cmd_load(&options);
     const int code = engine ? measure(o, engine, options.mode == TD_MODE_EXACT) : TD_EXIT_FAILURE;

@@ -104,11 +104,11 @@ static int load_and_write(const td_options *o, const char *model, const tokens *
     const char *prompt = td_options_string(o, "prompt"), *path = td_options_string(o, "output");
     if (strcmp(path, "-") == 0) path = "/dev/stdout";
     td_engine_options options = {.model_path = model, .n_ctx = context_for(prompt, t)};
-    td_cmd_engine_options(o, &options);
+    td_err err;
+    if (td_cmd_engine_options(o, &options, &err) != TD_OK) return td_cmd_usage("%s", err.msg);
     td_interrupt_install();
     td_engine *engine = td_cmd_load(&options);
     if (!engine) return TD_EXIT_FAILURE;
-    td_err err;
     td_status status = TD_OK;
     td_interrupt_attach(engine);
     if (prompt) {

@@ -121,12 +121,14 @@ static int measure(job *j, const char *path) {
 
 static int load_and_measure(job *j, const char *model, const char *path) {
     td_engine_options options = {.model_path = model, .n_ctx = j->options.n_ctx};
-    td_cmd_engine_options(j->o, &options);
+    td_err err;
+    if (td_cmd_engine_options(j->o, &options, &err) != TD_OK) return td_cmd_usage("%s", err.msg);
     td_interrupt_install();
     j->engine = td_cmd_load(&options);
     if (!j->engine) return TD_EXIT_FAILURE;
     if (td_options_bool(j->o, "compare-exact")) {
         options.mode = TD_MODE_EXACT;
+        options.kv_type = options.kv_value_type = TD_KV_DEFAULT;
         j->exact = td_cmd_load(&options);
         if (!j->exact) return TD_EXIT_FAILURE;
     }

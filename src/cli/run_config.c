@@ -183,17 +183,9 @@ static td_status take_template(td_run_config *c, const td_options *o, td_err *er
 /* ---- all together ---- */
 
 static td_status take_engine(td_run_config *c, const td_options *o, td_err *err) {
-    td_cmd_engine_options(o, &c->engine);
+    TD_TRY(td_cmd_engine_options(o, &c->engine, err));
     c->engine.model_path = c->model;
     c->engine.n_ctx = (int)td_options_int(o, "ctx-size");
-    const int kv = td_options_choice(o, "kv-type"), v = td_options_choice(o, "cache-type-v");
-    if (v >= 0 && v != kv)
-        return td_fail(err, TD_ERR_ARGUMENT,
-                       "--cache-type-v differs from --kv-type, but keys and values have one type");
-    static const td_kv_type types[] = {TD_KV_F16, TD_KV_F32};
-    c->engine.kv_type = kv < 0 ? TD_KV_DEFAULT : types[kv];
-    if (kv == 0 && c->engine.mode == TD_MODE_EXACT)
-        return td_fail(err, TD_ERR_ARGUMENT, "--kv-type f16 and --exact exclude each other");
     const char *const *dump = td_options_pair(o, "dump");
     c->engine.dump_pattern = dump ? dump[0] : NULL;
     c->engine.dump_dir = dump ? dump[1] : NULL;

@@ -60,11 +60,6 @@ static const td_option run_rows[] = {
     {.name = "keep", .type = TD_OPTION_INT, .max = 1 << 24, .def = "0", .value = "N",
      .env = "TANDEM_KEEP",
      .help = "tokens at the start that --on-full shift never forgets; 0: those of the prompt"},
-    {.name = "kv-type", .type = TD_OPTION_CHOICE, .value = "f16|f32", .env = "TANDEM_KV_TYPE",
-     .aliases = "-ctk --cache-type-k",
-     .help = "number format of the KV cache; unset: f16, with --exact f32"},
-    {.name = "cache-type-v", .type = TD_OPTION_CHOICE, .value = "f16|f32", .aliases = "-ctv",
-     .help = "llama.cpp's option for the values alone; must be equal to --kv-type"},
     {.name = "logprobs", .type = TD_OPTION_STRING, .value = "FILE",
      .help = "write per generated token a line of JSON with its log-probability and the ten "
              "likeliest"},
@@ -72,7 +67,7 @@ static const td_option run_rows[] = {
      .help = "write intermediate tensors whose names match (\"layers.3.*\") as .npy into a folder"},
 };
 /* clang-format on */
-static const td_option_group run_group = {"Context", run_rows, 7};
+static const td_option_group run_group = {"Context", run_rows, 5};
 
 /* clang-format off */
 static const td_option sampler_rows[] = {

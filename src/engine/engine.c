@@ -25,6 +25,8 @@ static td_status check_range(const char *name, int value, int max, td_err *err) 
 
 static td_status check_options(const td_engine_options *o, td_err *err) {
     if (!o->model_path) return td_fail(err, TD_ERR_ARGUMENT, "no model path given");
+    TD_TRY(check_range("kv_type", (int)o->kv_type, TD_KV_Q4_0, err));
+    TD_TRY(check_range("kv_value_type", (int)o->kv_value_type, TD_KV_Q4_0, err));
     TD_TRY(check_range("n_thread", o->n_thread, 4096, err));
     TD_TRY(check_range("n_ctx", o->n_ctx, 1 << 28, err));
     TD_TRY(check_range("n_seq", o->n_seq, 4096, err));
@@ -65,33 +67,46 @@ static td_status open_files(td_engine *e, const td_engine_options *o, td_err *er
     return read_names(e, err);
 }
 
-static td_kv_dtype kv_dtype_of(const td_engine_options *o) {
-    if (o->kv_type == TD_KV_DEFAULT)
-        return o->mode == TD_MODE_EXACT ? TD_KV_DTYPE_F32 : TD_KV_DTYPE_F16;
-    return o->kv_type == TD_KV_F32 ? TD_KV_DTYPE_F32 : TD_KV_DTYPE_F16;
+static td_kv_dtype kv_dtype_of(td_kv_type type, td_mode mode) {
+    switch (type) {
+    case TD_KV_F16: return TD_KV_DTYPE_F16;
+    case TD_KV_F32: return TD_KV_DTYPE_F32;
+    case TD_KV_Q8_0: return TD_KV_DTYPE_Q8_0;
+    case TD_KV_Q4_0: return TD_KV_DTYPE_Q4_0;
+    case TD_KV_DEFAULT: break;
+    }
+    return mode == TD_MODE_EXACT ? TD_KV_DTYPE_F32 : TD_KV_DTYPE_F16;
 }
 
 /* The context: what was asked for, or the model's (at most DEFAULT_CTX), halved while its KV cache
  * does not fit into the memory that is left. */
 static td_status make_kv_cache(td_engine *e, const td_engine_options *o, td_err *err) {
-    const int n_layer = e->model->config.n_layer, n_train = e->model->config.n_ctx_train;
+    const int n_train = e->model->config.n_ctx_train;
     td_kv_shape shapes[TD_MAX_LAYERS];
     td_model_kv_shapes(e->model, shapes);
-    const td_kv_dtype dtype = kv_dtype_of(o);
+    const td_kv_type v_type = o->kv_value_type ? o->kv_value_type : o->kv_type;
+    td_kv_spec spec = {.shapes = shapes,
+                       .n_layer = e->model->config.n_layer,
+                       .k_dtype = kv_dtype_of(o->kv_type, o->mode),
+                       .v_dtype = kv_dtype_of(v_type, o->mode),
+                       .n_seq = e->n_seq,
+                       .n_ctx = o->n_ctx                ? o->n_ctx
+                                : n_train < DEFAULT_CTX ? n_train
+                                                        : DEFAULT_CTX,
+                       .batch_max = e->n_batch};
     const uint64_t available = td_topology_memory_available();
-    e->n_ctx = o->n_ctx ? o->n_ctx : n_train < DEFAULT_CTX ? n_train : DEFAULT_CTX;
     const int most = td_model_ctx_max(e->model);
-    if (most > 0 && e->n_ctx > most)
+    if (most > 0 && spec.n_ctx > most)
         return td_fail(err, TD_ERR_ARGUMENT,
                        "a context of %d tokens: this model has learned positions, %d of them",
-                       e->n_ctx, most);
+                       spec.n_ctx, most);
     size_t bytes;
     for (;;) {
-        TD_TRY(
-            td_kv_cache_bytes(&bytes, shapes, n_layer, dtype, e->n_seq, e->n_ctx, e->n_batch, err));
-        if (o->n_ctx || available == 0 || bytes <= available || e->n_ctx < 2 * MIN_CTX) break;
-        e->n_ctx /= 2;
+        TD_TRY(td_kv_cache_bytes(&bytes, &spec, err));
+        if (o->n_ctx || available == 0 || bytes <= available || spec.n_ctx < 2 * MIN_CTX) break;
+        spec.n_ctx /= 2;
     }
+    e->n_ctx = spec.n_ctx;
     if (available != 0 && bytes > available)
         td_log(TD_LOG_WARN,
                "the KV cache may need %zu MiB, %llu MiB of memory are left: try a smaller context",
@@ -101,7 +116,7 @@ static td_status make_kv_cache(td_engine *e, const td_engine_options *o, td_err 
                "the context of %d tokens is longer than the %d the model was trained for", e->n_ctx,
                n_train);
     e->kv_bytes = bytes;
-    return td_kv_cache_create(&e->kv, shapes, n_layer, dtype, e->n_seq, e->n_ctx, e->n_batch, err);
+    return td_kv_cache_create(&e->kv, &spec, err);
 }
 
 /* Takes all memory a step needs, once. */

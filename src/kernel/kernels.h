@@ -101,12 +101,17 @@ typedef float td_exp_sum_fn(float *p, int n, float max);
 /* dst[i] = src[i] as IEEE half, nearest even. */
 typedef void td_to_f16_fn(uint16_t *dst, const float *src, int n);
 
+/* The blocks of src[n] as td_quantize_row (tensor/quantize.h) makes them, n a multiple of 32; the
+ * same bytes for NaN and infinities too. */
+typedef void td_to_blocks_fn(void *dst, const float *src, int n);
+
 /* s[j] = (sum over d of q[d] * k[j][d], in lanes by fma) * scale, j < n_pos; k: [n_pos][head_dim]
- * contiguous. */
+ * contiguous.  Of blocks (Q8_0, Q4_0), k[j][d] is the dequantized weight, a product that is exact;
+ * head_dim is a multiple of 32. */
 typedef void td_attn_score_fn(float *s, const float *q, const void *k, int n_pos, int head_dim,
                               float scale);
 /* acc[d] = fma(p[j], v[j][d], acc[d]) for j = 0 .. n_pos - 1 in order; v: [n_pos][head_dim]
- * contiguous. */
+ * contiguous, blocks as above. */
 typedef void td_attn_value_fn(float *acc, const float *p, const void *v, int n_pos, int head_dim);
 
 /* Rotates pairs of one head of n_rot dimensions: (a, b) becomes (a*c - b*s, a*s + b*c), each
@@ -124,7 +129,13 @@ typedef uint64_t td_probe_read_fn(const void *p, size_t bytes);
 typedef double td_probe_peak_fn(int n_round);
 
 /* The types a KV cache may have. */
-typedef enum td_kv_dtype { TD_KV_DTYPE_F32, TD_KV_DTYPE_F16, TD_N_KV_DTYPE } td_kv_dtype;
+typedef enum td_kv_dtype {
+    TD_KV_DTYPE_F32,
+    TD_KV_DTYPE_F16,
+    TD_KV_DTYPE_Q8_0,
+    TD_KV_DTYPE_Q4_0,
+    TD_N_KV_DTYPE
+} td_kv_dtype;
 
 typedef struct td_kernels {
     const char *level; /* "scalar", "avx2", "avx512", "avx512vnni" */
@@ -139,6 +150,7 @@ typedef struct td_kernels {
     td_max_fn *max;
     td_exp_sum_fn *exp_sum;
     td_to_f16_fn *to_f16;
+    td_to_blocks_fn *to_q8_0, *to_q4_0;
     td_attn_score_fn *attn_score[TD_N_KV_DTYPE];
     td_attn_value_fn *attn_value[TD_N_KV_DTYPE];
     td_rope_fn *rope;

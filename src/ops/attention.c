@@ -22,7 +22,6 @@ static void attend(const attention_job *job, int i_token, int head) {
     const int *page_of =
         layer->page_of + (ptrdiff_t)job->step->batch->sequence[i_token] * layer->n_block;
     const int head_kv = head / (spec->n_head / shape->n_head_kv);
-    const size_t row_bytes = layer->head_bytes / TD_KV_PAGE;
     const ptrdiff_t at = ((ptrdiff_t)i_token * spec->n_head + head) * head_dim;
     const float *q = job->q + at;
     float *acc = job->out + at;
@@ -36,13 +35,10 @@ static void attend(const attention_job *job, int i_token, int head) {
         const int base = block * TD_KV_PAGE;
         const int from = first > base ? first - base : 0;
         const int to = position - base < TD_KV_PAGE ? position - base + 1 : TD_KV_PAGE;
-        const size_t offset =
-            ((size_t)page_of[block] * (size_t)shape->n_head_kv + (size_t)head_kv) *
-                layer->head_bytes +
-            (size_t)from * row_bytes;
+        const uint8_t *k = td_kv_row(&layer->k, layer, page_of[block], head_kv, from);
+        const uint8_t *v = td_kv_row(&layer->v, layer, page_of[block], head_kv, from);
         float p[TD_KV_PAGE];
-        kernels->attn_score[layer->dtype](p, q, layer->k + offset, to - from, head_dim,
-                                          spec->scale);
+        kernels->attn_score[layer->k.dtype](p, q, k, to - from, head_dim, spec->scale);
         if (spec->softcap > 0) kernels->softcap(p, to - from, spec->softcap);
         const float block_max = kernels->max(p, to - from);
         if (block_max > max) { /* what was summed so far was relative to a smaller maximum */
@@ -53,7 +49,7 @@ static void attend(const attention_job *job, int i_token, int head) {
             max = block_max;
         }
         sum += kernels->exp_sum(p, to - from, max);
-        kernels->attn_value[layer->dtype](acc, p, layer->v + offset, to - from, head_dim);
+        kernels->attn_value[layer->v.dtype](acc, p, v, to - from, head_dim);
     }
     kernels->scale(acc, 1.0f / sum, head_dim);
 }

@@ -5,78 +5,107 @@
 
 #include "base/alloc.h"
 
-static size_t elem_bytes(td_kv_dtype dtype) { return dtype == TD_KV_DTYPE_F32 ? 4 : 2; }
+static const struct {
+    const char *name;
+    td_dtype dtype;
+} kv_dtypes[TD_N_KV_DTYPE] = {
+    [TD_KV_DTYPE_F32] = {"f32",  TD_DTYPE_F32 },
+    [TD_KV_DTYPE_F16] = {"f16",  TD_DTYPE_F16 },
+    [TD_KV_DTYPE_Q8_0] = {"q8_0", TD_DTYPE_Q8_0},
+    [TD_KV_DTYPE_Q4_0] = {"q4_0", TD_DTYPE_Q4_0},
+};
+
+const char *td_kv_dtype_name(td_kv_dtype dtype) { return kv_dtypes[dtype].name; }
+
+static td_status row_bytes(size_t *out, td_kv_dtype dtype, int head_dim, td_err *err) {
+    const td_dtype_info *info = td_dtype_get_info((int)kv_dtypes[dtype].dtype);
+    if (head_dim % info->block_elems != 0)
+        return td_fail(err, TD_ERR_ARGUMENT,
+                       "KV type %s wants a head_dim that is a multiple of %d, this model has %d",
+                       kv_dtypes[dtype].name, info->block_elems, head_dim);
+    *out = (size_t)(head_dim / info->block_elems) * (size_t)info->block_bytes;
+    return TD_OK;
+}
 
 /* Pages of all sequences together: each needs the whole context, or a window and a batch at any
  * alignment. */
-static td_status count_pages(int *out, const td_kv_shape *shape, int n_seq, int n_ctx,
-                             int batch_max, td_err *err) {
-    int64_t n = ((int64_t)n_ctx + TD_KV_PAGE - 1) / TD_KV_PAGE;
-    const int64_t span = (int64_t)shape->window + batch_max;
+static td_status count_pages(int *out, const td_kv_shape *shape, const td_kv_spec *spec,
+                             td_err *err) {
+    int64_t n = ((int64_t)spec->n_ctx + TD_KV_PAGE - 1) / TD_KV_PAGE;
+    const int64_t span = (int64_t)shape->window + spec->batch_max;
     const int64_t n_window = (span + TD_KV_PAGE - 1) / TD_KV_PAGE + 1;
     if (shape->window > 0 && n_window < n) n = n_window;
-    n *= n_seq;
+    n *= spec->n_seq;
     if (n > INT32_MAX)
         return td_fail(err, TD_ERR_LIMIT,
-                       "a KV cache for %d sequences of %d positions is too large", n_seq, n_ctx);
+                       "a KV cache for %d sequences of %d positions is too large", spec->n_seq,
+                       spec->n_ctx);
     *out = (int)n;
     return TD_OK;
 }
 
-static td_status layer_bytes(size_t *out, const td_kv_shape *shape, td_kv_dtype dtype, int n_page,
+/* Of the keys or the values of a layer. */
+static td_status store_bytes(size_t *out, const td_kv_shape *shape, td_kv_dtype dtype, int n_page,
                              td_err *err) {
-    TD_TRY(td_mul_size(out, (size_t)shape->n_head_kv * TD_KV_PAGE,
-                       (size_t)shape->head_dim * elem_bytes(dtype), "KV cache", err));
+    size_t row;
+    TD_TRY(row_bytes(&row, dtype, shape->head_dim, err));
+    TD_TRY(td_mul_size(out, (size_t)shape->n_head_kv * TD_KV_PAGE, row, "KV cache", err));
     return td_mul_size(out, *out, (size_t)n_page, "KV cache", err);
 }
 
-td_status td_kv_cache_bytes(size_t *out, const td_kv_shape *shapes, int n_layer, td_kv_dtype dtype,
-                            int n_seq, int n_ctx, int batch_max, td_err *err) {
+td_status td_kv_cache_bytes(size_t *out, const td_kv_spec *spec, td_err *err) {
     *out = 0;
-    for (int i = 0; i < n_layer; i++) {
-        size_t bytes;
+    for (int i = 0; i < spec->n_layer; i++) {
+        size_t k, v;
         int n_page = 0;
-        TD_TRY(count_pages(&n_page, &shapes[i], n_seq, n_ctx, batch_max, err));
-        TD_TRY(layer_bytes(&bytes, &shapes[i], dtype, n_page, err));
-        TD_TRY(td_add_size(out, *out, bytes, "KV cache", err));
-        TD_TRY(td_add_size(out, *out, bytes, "KV cache", err));
+        TD_TRY(count_pages(&n_page, &spec->shapes[i], spec, err));
+        TD_TRY(store_bytes(&k, &spec->shapes[i], spec->k_dtype, n_page, err));
+        TD_TRY(store_bytes(&v, &spec->shapes[i], spec->v_dtype, n_page, err));
+        TD_TRY(td_add_size(out, *out, k, "KV cache", err));
+        TD_TRY(td_add_size(out, *out, v, "KV cache", err));
     }
     return TD_OK;
 }
 
-static td_status layer_init(td_kv_layer *layer, int n_seq, int n_ctx, int batch_max, td_err *err) {
-    TD_TRY(count_pages(&layer->n_page, &layer->shape, n_seq, n_ctx, batch_max, err));
-    layer->n_free = layer->n_page;
-    layer->n_block = (n_ctx + TD_KV_PAGE - 1) / TD_KV_PAGE;
-    layer->head_bytes = TD_KV_PAGE * (size_t)layer->shape.head_dim * elem_bytes(layer->dtype);
+static td_status store_init(td_kv_store *store, const td_kv_layer *layer, td_kv_dtype dtype,
+                            td_err *err) {
     size_t bytes;
-    TD_TRY(layer_bytes(&bytes, &layer->shape, layer->dtype, layer->n_page, err));
-    const size_t n_entry = (size_t)n_seq * (size_t)layer->n_block;
+    store->dtype = dtype;
+    TD_TRY(row_bytes(&store->row_bytes, dtype, layer->shape.head_dim, err));
+    TD_TRY(store_bytes(&bytes, &layer->shape, dtype, layer->n_page, err));
+    store->data = td_malloc_aligned(bytes);
+    if (store->data) return TD_OK;
+    return td_fail_nomem(err, "the KV cache (a smaller context -c needs less)", bytes);
+}
+
+static td_status layer_init(td_kv_layer *layer, const td_kv_spec *spec, td_err *err) {
+    TD_TRY(count_pages(&layer->n_page, &layer->shape, spec, err));
+    layer->n_free = layer->n_page;
+    layer->n_block = (spec->n_ctx + TD_KV_PAGE - 1) / TD_KV_PAGE;
+    const size_t n_entry = (size_t)spec->n_seq * (size_t)layer->n_block;
     layer->free_pages = td_calloc((size_t)layer->n_page, sizeof(int));
     layer->page_of = td_calloc(n_entry, sizeof(int));
-    layer->kept_from = td_calloc((size_t)n_seq, sizeof(int));
-    layer->k = td_malloc_aligned(bytes);
-    layer->v = td_malloc_aligned(bytes);
-    if (!layer->free_pages || !layer->page_of || !layer->kept_from || !layer->k || !layer->v)
-        return td_fail_nomem(err, "the KV cache (a smaller context -c needs less)", 2 * bytes);
+    layer->kept_from = td_calloc((size_t)spec->n_seq, sizeof(int));
+    if (!layer->free_pages || !layer->page_of || !layer->kept_from)
+        return td_fail_nomem(err, "the page tables of the KV cache", n_entry * sizeof(int));
+    TD_TRY(store_init(&layer->k, layer, spec->k_dtype, err));
+    TD_TRY(store_init(&layer->v, layer, spec->v_dtype, err));
     for (int i = 0; i < layer->n_page; i++) layer->free_pages[i] = layer->n_page - 1 - i;
     for (size_t i = 0; i < n_entry; i++) layer->page_of[i] = -1;
     return TD_OK;
 }
 
-td_status td_kv_cache_create(td_kv_cache **out, const td_kv_shape *shapes, int n_layer,
-                             td_kv_dtype dtype, int n_seq, int n_ctx, int batch_max, td_err *err) {
+td_status td_kv_cache_create(td_kv_cache **out, const td_kv_spec *spec, td_err *err) {
     *out = NULL;
     td_kv_cache *kv = td_calloc(1, sizeof *kv);
     if (!kv) return td_fail_nomem(err, "the KV cache", sizeof *kv);
-    *kv = (td_kv_cache){.n_layer = n_layer, .n_seq = n_seq, .n_ctx = n_ctx};
-    kv->layers = td_calloc((size_t)n_layer, sizeof *kv->layers);
+    *kv = (td_kv_cache){.n_layer = spec->n_layer, .n_seq = spec->n_seq, .n_ctx = spec->n_ctx};
+    kv->layers = td_calloc((size_t)spec->n_layer, sizeof *kv->layers);
     td_status status = TD_OK;
-    if (!kv->layers) status = td_fail_nomem(err, "the KV cache", (size_t)n_layer);
-    for (int i = 0; i < n_layer && status == TD_OK; i++) {
-        kv->layers[i].shape = shapes[i];
-        kv->layers[i].dtype = dtype;
-        status = layer_init(&kv->layers[i], n_seq, n_ctx, batch_max, err);
+    if (!kv->layers) status = td_fail_nomem(err, "the KV cache", (size_t)spec->n_layer);
+    for (int i = 0; i < spec->n_layer && status == TD_OK; i++) {
+        kv->layers[i].shape = spec->shapes[i];
+        status = layer_init(&kv->layers[i], spec, err);
     }
     if (status != TD_OK) {
         td_kv_cache_free(kv);
@@ -93,8 +122,8 @@ void td_kv_cache_free(td_kv_cache *kv) {
         td_free(layer->free_pages);
         td_free(layer->page_of);
         td_free(layer->kept_from);
-        td_free_aligned(layer->k);
-        td_free_aligned(layer->v);
+        td_free_aligned(layer->k.data);
+        td_free_aligned(layer->v.data);
     }
     td_free(kv->layers);
     td_free(kv);
@@ -149,32 +178,33 @@ typedef struct write_job {
     const float *k, *v;
 } write_job;
 
-static void write_head(const write_job *job, uint8_t *dst, const float *src) {
-    const int n = job->layer->shape.head_dim;
-    if (job->layer->dtype == TD_KV_DTYPE_F16)
-        job->step->kernels->to_f16((uint16_t *)dst, src, n);
-    else
-        memcpy(dst, src, (size_t)n * sizeof(float));
+static void write_row(const td_kernels *kernels, td_kv_dtype dtype, uint8_t *dst, const float *src,
+                      int n) {
+    switch (dtype) {
+    case TD_KV_DTYPE_F16: kernels->to_f16((uint16_t *)(void *)dst, src, n); break;
+    case TD_KV_DTYPE_Q8_0: kernels->to_q8_0(dst, src, n); break;
+    case TD_KV_DTYPE_Q4_0: kernels->to_q4_0(dst, src, n); break;
+    default: memcpy(dst, src, (size_t)n * sizeof *src);
+    }
 }
 
 static void write_rows(void *context, int begin, int end, int i_thread) {
     (void)i_thread;
     const write_job *job = context;
+    const td_kernels *kernels = job->step->kernels;
     const td_kv_layer *layer = job->layer;
     const td_batch *batch = job->step->batch;
-    const size_t row_bytes = layer->head_bytes / TD_KV_PAGE;
+    const int head_dim = layer->shape.head_dim;
     for (int i = begin; i < end; i++) {
-        const int position = batch->position[i];
+        const int position = batch->position[i], in_page = position % TD_KV_PAGE;
         const int page =
             layer->page_of[(ptrdiff_t)batch->sequence[i] * layer->n_block + position / TD_KV_PAGE];
         for (int h = 0; h < layer->shape.n_head_kv; h++) {
-            const ptrdiff_t src =
-                ((ptrdiff_t)i * layer->shape.n_head_kv + h) * layer->shape.head_dim;
-            const size_t dst =
-                ((size_t)page * (size_t)layer->shape.n_head_kv + (size_t)h) * layer->head_bytes +
-                (size_t)(position % TD_KV_PAGE) * row_bytes;
-            write_head(job, layer->k + dst, job->k + src);
-            write_head(job, layer->v + dst, job->v + src);
+            const ptrdiff_t src = ((ptrdiff_t)i * layer->shape.n_head_kv + h) * head_dim;
+            write_row(kernels, layer->k.dtype, td_kv_row(&layer->k, layer, page, h, in_page),
+                      job->k + src, head_dim);
+            write_row(kernels, layer->v.dtype, td_kv_row(&layer->v, layer, page, h, in_page),
+                      job->v + src, head_dim);
         }
     }
 }

@@ -23,35 +23,58 @@ typedef struct td_kv_shape {
     int window; /* positions a query sees, itself included; 0: all */
 } td_kv_shape;
 
+/* The cache of one engine. */
+typedef struct td_kv_spec {
+    const td_kv_shape *shapes; /* [n_layer] */
+    int n_layer;
+    td_kv_dtype k_dtype, v_dtype;
+    int n_seq, n_ctx; /* sequences of how many positions */
+    int batch_max;    /* the most positions one step adds to a sequence */
+} td_kv_spec;
+
+/* Keys or values of one layer. */
+typedef struct td_kv_store {
+    td_kv_dtype dtype;
+    size_t row_bytes; /* of one head at one position */
+    uint8_t *data;    /* owned; [n_page][n_head_kv][TD_KV_PAGE] rows */
+} td_kv_store;
+
 /* Lifetime: engine.  Written by the engine thread only, its pages by the workers during a step. */
 typedef struct td_kv_layer {
     td_kv_shape shape;
-    td_kv_dtype dtype;
-    int n_page;        /* of all sequences together */
-    int n_free;        /* length of free_pages */
-    int *free_pages;   /* owned; a stack */
-    int *page_of;      /* owned; [n_seq][n_block], -1: not there (invariant 1) */
-    int *kept_from;    /* owned; [n_seq] first block still there (invariant 3) */
-    int n_block;       /* table entries per sequence */
-    size_t head_bytes; /* of one head in one page: TD_KV_PAGE * head_dim elements */
-    uint8_t *k, *v;    /* owned; [n_page][n_head_kv][TD_KV_PAGE][head_dim] */
+    int n_page;      /* of all sequences together */
+    int n_free;      /* length of free_pages */
+    int *free_pages; /* owned; a stack */
+    int *page_of;    /* owned; [n_seq][n_block], -1: not there (invariant 1) */
+    int *kept_from;  /* owned; [n_seq] first block still there (invariant 3) */
+    int n_block;     /* table entries per sequence */
+    td_kv_store k, v;
 } td_kv_layer;
+
+/* Where the row of a head stands, of position `i` of a page. */
+static inline uint8_t *td_kv_row(const td_kv_store *store, const td_kv_layer *layer, int page,
+                                 int head, int i) {
+    const size_t row =
+        ((size_t)page * (size_t)layer->shape.n_head_kv + (size_t)head) * TD_KV_PAGE + (size_t)i;
+    return store->data + row * store->row_bytes;
+}
 
 struct td_kv_cache {
     int n_layer, n_seq, n_ctx;
     td_kv_layer *layers; /* owned */
 };
 
-/* Memory for n_seq sequences of n_ctx positions; batch_max is the most positions one step adds to a
- * sequence. */
-td_status td_kv_cache_create(td_kv_cache **out, const td_kv_shape *shapes, int n_layer,
-                             td_kv_dtype dtype, int n_seq, int n_ctx, int batch_max, td_err *err);
+/* "f16" and so on, never NULL. */
+const char *td_kv_dtype_name(td_kv_dtype dtype);
+
+/* TD_ERR_ARGUMENT if a type does not fit the width of a head: the blocks of Q8_0 and Q4_0 hold 32
+ * elements. */
+td_status td_kv_cache_create(td_kv_cache **out, const td_kv_spec *spec, td_err *err);
 void td_kv_cache_free(td_kv_cache *kv); /* NULL is fine */
 
 /* Bytes of keys and values that td_kv_cache_create reserves; memory is touched as pages are first
  * used. */
-td_status td_kv_cache_bytes(size_t *out, const td_kv_shape *shapes, int n_layer, td_kv_dtype dtype,
-                            int n_seq, int n_ctx, int batch_max, td_err *err);
+td_status td_kv_cache_bytes(size_t *out, const td_kv_spec *spec, td_err *err);
 
 /* Makes room for positions [from, to) of a sequence, all before `from` being evaluated; gives back
  * what falls out of the windows.  to - from <= batch_max, to <= n_ctx: then it cannot fail. */

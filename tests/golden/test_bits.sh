@@ -44,6 +44,11 @@ for dtype in f32 f16 bf16 q4_0 q4_1 q5_0 q5_1 q8_0 iq4_nl mxfp4 nvfp4 q5_k q6_k;
     check llama_blocks "$dtype" 128 25 "$some"
     check llama_blocks "$dtype" 128 25 "$some" --exact
 done
+for kv in f32 q8_0 q4_0; do
+    check llama_blocks q4_k 128 100 "$some" --kv-type "$kv"
+    check gemma3_period6 q8_0 112 100 "$some" --kv-type "$kv"
+done
+check llama_blocks q8_0 128 100 "$some" --cache-type-k q8_0 --cache-type-v q4_0
 check llama_mqa_wide_head f16 128 25 "$some"
 check llama_heads_tied q4_0 107 25 "$some"
 check gemma3_heads_linear bf16 112 25 "$some"

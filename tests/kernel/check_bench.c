@@ -155,6 +155,7 @@ typedef struct vector_bench {
     int which;
     float *x, *y, *w; /* [VECTOR_ROOM] */
     uint16_t *half;
+    uint8_t *blocks; /* as good for Q8_0 as for Q4_0 */
     int8_t *q;
     int16_t *s;
 } vector_bench;
@@ -173,10 +174,16 @@ typedef enum vector_kind {
     V_MAX,
     V_EXP_SUM,
     V_TO_F16,
+    V_TO_Q8_0,
+    V_TO_Q4_0,
     V_SCORE_F32,
     V_SCORE_F16,
+    V_SCORE_Q8_0,
+    V_SCORE_Q4_0,
     V_VALUE_F32,
     V_VALUE_F16,
+    V_VALUE_Q8_0,
+    V_VALUE_Q4_0,
     V_ROPE,
     N_VECTOR_KIND
 } vector_kind;
@@ -186,22 +193,28 @@ static const struct {
     const char *slot, *shape;
     double bytes;
 } vector_kinds[N_VECTOR_KIND] = {
-    {"quantize_act_q8_32",  "k4096",     5.0 * VECTOR_N       },
-    {"quantize_act_q8_256", "k4096",     5.0 * VECTOR_N       },
-    {"rms_norm",            "n4096",     16.0 * VECTOR_N      },
-    {"swiglu",              "n4096",     12.0 * VECTOR_N      },
-    {"geglu_tanh",          "n4096",     12.0 * VECTOR_N      },
-    {"add",                 "n4096",     12.0 * VECTOR_N      },
-    {"scale",               "n4096",     8.0 * VECTOR_N       },
-    {"softcap",             "n4096",     8.0 * VECTOR_N       },
-    {"max",                 "n4096",     4.0 * VECTOR_N       },
-    {"exp_sum",             "n4096",     8.0 * VECTOR_N       },
-    {"to_f16",              "n4096",     6.0 * VECTOR_N       },
-    {"attn_score_f32",      "d128-p256", 4.0 * HEAD_DIM *N_POS},
-    {"attn_score_f16",      "d128-p256", 2.0 * HEAD_DIM *N_POS},
-    {"attn_value_f32",      "d128-p256", 4.0 * HEAD_DIM *N_POS},
-    {"attn_value_f16",      "d128-p256", 2.0 * HEAD_DIM *N_POS},
-    {"rope",                "n128",      12.0 * 128           },
+    {"quantize_act_q8_32",  "k4096",     5.0 * VECTOR_N            },
+    {"quantize_act_q8_256", "k4096",     5.0 * VECTOR_N            },
+    {"rms_norm",            "n4096",     16.0 * VECTOR_N           },
+    {"swiglu",              "n4096",     12.0 * VECTOR_N           },
+    {"geglu_tanh",          "n4096",     12.0 * VECTOR_N           },
+    {"add",                 "n4096",     12.0 * VECTOR_N           },
+    {"scale",               "n4096",     8.0 * VECTOR_N            },
+    {"softcap",             "n4096",     8.0 * VECTOR_N            },
+    {"max",                 "n4096",     4.0 * VECTOR_N            },
+    {"exp_sum",             "n4096",     8.0 * VECTOR_N            },
+    {"to_f16",              "n4096",     6.0 * VECTOR_N            },
+    {"to_q8_0",             "n4096",     5.0 * VECTOR_N            },
+    {"to_q4_0",             "n4096",     4.5 * VECTOR_N            },
+    {"attn_score_f32",      "d128-p256", 4.0 * HEAD_DIM *N_POS     },
+    {"attn_score_f16",      "d128-p256", 2.0 * HEAD_DIM *N_POS     },
+    {"attn_score_q8_0",     "d128-p256", 34. / 32 * HEAD_DIM *N_POS},
+    {"attn_score_q4_0",     "d128-p256", 18. / 32 * HEAD_DIM *N_POS},
+    {"attn_value_f32",      "d128-p256", 4.0 * HEAD_DIM *N_POS     },
+    {"attn_value_f16",      "d128-p256", 2.0 * HEAD_DIM *N_POS     },
+    {"attn_value_q8_0",     "d128-p256", 34. / 32 * HEAD_DIM *N_POS},
+    {"attn_value_q4_0",     "d128-p256", 18. / 32 * HEAD_DIM *N_POS},
+    {"rope",                "n128",      12.0 * 128                },
 };
 
 static void call_vector(void *arg) {
@@ -222,6 +235,20 @@ static void call_vector(void *arg) {
         v->w[0] = t->exp_sum(v->y, VECTOR_N, 3.0f);
         break;
     case V_TO_F16: t->to_f16(v->half, v->x, VECTOR_N); break;
+    case V_TO_Q8_0: t->to_q8_0(v->q, v->x, VECTOR_N); break;
+    case V_TO_Q4_0: t->to_q4_0(v->q, v->x, VECTOR_N); break;
+    case V_SCORE_Q8_0:
+        t->attn_score[TD_KV_DTYPE_Q8_0](v->y, v->w, v->blocks, N_POS, HEAD_DIM, 1);
+        break;
+    case V_SCORE_Q4_0:
+        t->attn_score[TD_KV_DTYPE_Q4_0](v->y, v->w, v->blocks, N_POS, HEAD_DIM, 1);
+        break;
+    case V_VALUE_Q8_0:
+        t->attn_value[TD_KV_DTYPE_Q8_0](v->y, v->w, v->blocks, N_POS, HEAD_DIM);
+        break;
+    case V_VALUE_Q4_0:
+        t->attn_value[TD_KV_DTYPE_Q4_0](v->y, v->w, v->blocks, N_POS, HEAD_DIM);
+        break;
     case V_SCORE_F32: t->attn_score[TD_KV_DTYPE_F32](v->y, v->w, v->x, N_POS, HEAD_DIM, 1); break;
     case V_SCORE_F16:
         t->attn_score[TD_KV_DTYPE_F16](v->y, v->w, v->half, N_POS, HEAD_DIM, 1);
@@ -239,7 +266,8 @@ static void bench_vectors(check *c, const char *glob) {
                       .w = check_place(c, 2, VECTOR_ROOM * 4, 0),
                       .half = check_place(c, 3, VECTOR_ROOM * 2, 0),
                       .q = check_place(c, 4, VECTOR_ROOM, 0),
-                      .s = check_place(c, 5, VECTOR_ROOM * 2, 0)};
+                      .s = check_place(c, 5, VECTOR_ROOM * 2, 0),
+                      .blocks = check_place(c, 6, VECTOR_ROOM * 2, 0)};
     for (int i = 0; i < N_VECTOR_KIND; i++) {
         if (!wanted(glob, vector_kinds[i].slot, vector_kinds[i].shape)) continue;
         v.which = i;
@@ -247,6 +275,7 @@ static void bench_vectors(check *c, const char *glob) {
         check_fill_floats(c, v.y, VECTOR_ROOM, DATA_NORMAL);
         check_fill_floats(c, v.w, VECTOR_ROOM, DATA_NORMAL);
         check_fill_halves(c, v.half, VECTOR_ROOM, DATA_NORMAL);
+        check_fill_halves(c, (uint16_t *)(void *)v.blocks, VECTOR_ROOM, DATA_NORMAL);
         for (int l = 0; l < c->n_level; l++) {
             v.t = &c->levels[l].table;
             if (strcmp(c->levels[l].name, "avx512vnni") == 0) continue; /* the same as avx512 */

@@ -411,11 +411,83 @@ static void value_unfused(float *acc, const float *p, const void *v, int n_pos, 
 static void value_skips_last(float *acc, const float *p, const void *v, int n_pos, int head_dim) {
     td_attn_value_f16_ref(acc, p, v, n_pos / 4 * 4, head_dim);
 }
+/* The scale of a block times the sum of q * k: right up to rounding. */
+static void score_scales_sum(float *s, const float *q, const void *k, int n_pos, int head_dim,
+                             float scale) {
+    const uint8_t *b = k;
+    for (int j = 0; j < n_pos; j++) {
+        float sum = 0;
+        for (int i = 0; i < head_dim; i += 32, b += 34) {
+            uint16_t d;
+            memcpy(&d, b, sizeof d);
+            float part = 0;
+            for (int e = 0; e < 32; e++) part = fmaf(q[i + e], (float)(int8_t)b[2 + e], part);
+            sum = fmaf(td_f16_to_f32(d), part, sum);
+        }
+        s[j] = sum * scale;
+    }
+}
+/* Low and high nibbles in turns, as some formats have them. */
+static void value_mixed_nibbles(float *acc, const float *p, const void *v, int n_pos,
+                                int head_dim) {
+    const uint8_t *b = v;
+    for (int j = 0; j < n_pos; j++)
+        for (int i = 0; i < head_dim; i += 32, b += 18) {
+            uint16_t d;
+            memcpy(&d, b, sizeof d);
+            for (int e = 0; e < 32; e++) {
+                const int q = e % 2 ? b[2 + e / 2] >> 4 : b[2 + e / 2] & 15;
+                acc[i + e] = fmaf(p[j], td_f16_to_f32(d) * (float)(q - 8), acc[i + e]);
+            }
+        }
+}
+static void value_short(float *acc, const float *p, const void *v, int n_pos, int head_dim) {
+    td_attn_value_q8_0_ref(acc, p, v, n_pos / 4 * 4, head_dim);
+}
+static void score_short(float *s, const float *q, const void *k, int n_pos, int head_dim,
+                        float scale) {
+    td_attn_score_q4_0_ref(s, q, k, n_pos / 4 * 4, head_dim, scale);
+}
+/* Half to even instead of half away from zero. */
+static void to_q8_0_even(void *dst, const float *src, int n) {
+    td_to_q8_0_ref(dst, src, n);
+    uint8_t *b = dst;
+    for (int k = 0; k < n; k += 32, b += 34) {
+        float max = 0;
+        for (int i = 0; i < 32; i++) max = fmaxf(max, fabsf(src[k + i]));
+        if (!(max > 1e-30f && max < 1e30f)) continue;
+        const float id = 1.0f / (max / 127.0f);
+        for (int i = 0; i < 32; i++) b[2 + i] = (uint8_t)(int8_t)rintf(src[k + i] * id);
+    }
+}
+/* The last of equal magnitudes gives the scale its sign. */
+static void to_q4_0_last(void *dst, const float *src, int n) {
+    for (int k = 0; k < n; k += 32) {
+        float turned[32];
+        uint8_t *b = (uint8_t *)dst + k / 32 * 18, swapped[18];
+        for (int i = 0; i < 32; i++) turned[i] = src[k + 31 - i];
+        td_to_q4_0_ref(swapped, turned, 32);
+        memcpy(b, swapped, 2);
+        for (int j = 0; j < 16; j++) {
+            const uint8_t q = swapped[2 + 15 - j];
+            b[2 + j] = (uint8_t)(q >> 4 | q << 4);
+        }
+    }
+}
+static void plant_to_blocks(td_kernels *t) {
+    t->to_q8_0 = to_q8_0_even;
+    t->to_q4_0 = to_q4_0_last;
+}
+
 static void plant_attn(td_kernels *t) {
     t->attn_score[TD_KV_DTYPE_F32] = score_in_order;
     t->attn_score[TD_KV_DTYPE_F16] = score_scaled_query;
+    t->attn_score[TD_KV_DTYPE_Q8_0] = score_scales_sum;
+    t->attn_score[TD_KV_DTYPE_Q4_0] = score_short;
     t->attn_value[TD_KV_DTYPE_F32] = value_unfused;
     t->attn_value[TD_KV_DTYPE_F16] = value_skips_last;
+    t->attn_value[TD_KV_DTYPE_Q8_0] = value_short;
+    t->attn_value[TD_KV_DTYPE_Q4_0] = value_mixed_nibbles;
 }
 
 /* ---- the list ---- */
@@ -457,7 +529,8 @@ const check_plant check_plants[] = {
     {"to_f16",         "truncates",                                     plant_to_f16,            false},
     {"rope",           "fuses a product and a sum",                     plant_rope_fused,        false},
     {"rope",           "ignores the kind of pairs",                     plant_rope_neox,         false},
-    {"attn_*",         "adds in order; scales early; not fused; short", plant_attn,              false},
+    {"to_q?_0",        "rounds to even; the last of equals counts",     plant_to_blocks,         false},
+    {"attn_*",         "adds in order; scales early or late; short",    plant_attn,              false},
 };
 const int n_check_plants = sizeof check_plants / sizeof check_plants[0];
 

@@ -46,10 +46,16 @@ const check_slot check_slots[] = {
     {"max",                 check_max,          0                 },
     {"exp_sum",             check_exp_sum,      0                 },
     {"to_f16",              check_to_f16,       0                 },
+    {"to_q8_0",             check_to_blocks,    TD_KV_DTYPE_Q8_0  },
+    {"to_q4_0",             check_to_blocks,    TD_KV_DTYPE_Q4_0  },
     {"attn_score_f32",      check_attn_score,   TD_KV_DTYPE_F32   },
     {"attn_score_f16",      check_attn_score,   TD_KV_DTYPE_F16   },
+    {"attn_score_q8_0",     check_attn_score,   TD_KV_DTYPE_Q8_0  },
+    {"attn_score_q4_0",     check_attn_score,   TD_KV_DTYPE_Q4_0  },
     {"attn_value_f32",      check_attn_value,   TD_KV_DTYPE_F32   },
     {"attn_value_f16",      check_attn_value,   TD_KV_DTYPE_F16   },
+    {"attn_value_q8_0",     check_attn_value,   TD_KV_DTYPE_Q8_0  },
+    {"attn_value_q4_0",     check_attn_value,   TD_KV_DTYPE_Q4_0  },
     {"rope",                check_rope,         0                 },
 };
 const int n_check_slots = sizeof check_slots / sizeof check_slots[0];

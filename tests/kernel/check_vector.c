@@ -327,6 +327,49 @@ void check_to_f16(check *c, const check_slot *slot) {
     }
 }
 
+/* ---- to_q8_0, to_q4_0 ---- */
+
+static void call_to_blocks(vector_call *v) { ((td_to_blocks_fn *)v->fn)(v->y, v->x, v->n); }
+
+/* What the quantizers find hard: equal magnitudes of both signs, values midway between two levels,
+ * one extreme, scales at the ends of float32. */
+static void fill_hard_block(check *c, float *x) {
+    const int kind = check_random_int(c, 0, 4);
+    const float top =
+        ldexpf(1, kind == 4 ? check_random_int(c, -149, 127) : check_random_int(c, -20, 20));
+    for (int i = 0; i < 32; i++) {
+        const float sign = check_random_int(c, 0, 1) ? 1.0f : -1.0f;
+        const float step = (float)check_random_int(c, 0, kind == 0 ? 254 : 16);
+        x[i] = kind == 3 ? check_random_normal(c) * top
+                         : sign * top * step / (kind == 0 ? 254.0f : 16.0f);
+    }
+    x[check_random_int(c, 0, 31)] = top;
+    if (kind == 2) x[check_random_int(c, 0, 31)] = -top;
+}
+
+void check_to_blocks(check *c, const check_slot *slot) {
+    const bool wide = slot->id == TD_KV_DTYPE_Q8_0;
+    static const int blocks[] = {0, 1, 2, 3, 4, 8, 200};
+    for (int i = 0; i < COUNT(blocks); i++) {
+        for (int kind = 0; kind <= N_CHECK_DATA; kind++) {
+            const bool hard = kind == N_CHECK_DATA;
+            const int n = blocks[i] * 32;
+            if (!check_begin(c, "%s/n%d", hard ? "hard" : check_data_name((check_data)kind), n))
+                continue;
+            float *x = random_floats(c, 0, n, hard ? DATA_NORMAL : (check_data)kind);
+            for (int b = 0; hard && b < blocks[i]; b++) fill_hard_block(c, x + b * 32);
+            vector_call v = {.call = call_to_blocks,
+                             .n = n,
+                             .x = x,
+                             .y_bytes = (size_t)blocks[i] * (wide ? 34 : 18),
+                             .type = CHECK_BYTES,
+                             .offset = wide ? offsetof(td_kernels, to_q8_0)
+                                            : offsetof(td_kernels, to_q4_0)};
+            run_variants(c, &v);
+        }
+    }
+}
+
 /* ---- quantize_act ---- */
 
 /* q, d and s one after the other in the output; n is k, flag means blocks of 256. */
@@ -391,8 +434,8 @@ void check_rope(check *c, const check_slot *slot) {
 
 /* ---- attention ---- */
 
-static const int dim_list[] = {1,  2,  8,  15, 16, 17, 24,  31,  32, 33,
-                               48, 64, 65, 72, 80, 96, 128, 192, 256};
+static const int dim_list[] = {1,  2,  8,  15, 16, 17, 24,  31,  32,  33,
+                               48, 64, 65, 72, 80, 96, 128, 160, 192, 256};
 static const int pos_list[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 33};
 
 /* One head: x is the query or the probabilities, w the cache; the head's size is in `dim`. */
@@ -409,8 +452,23 @@ static void call_attn_value(vector_call *v) {
     ((td_attn_value_fn *)v->fn)(v->y, v->x, v->w, v->n, ((attn_call *)v)->dim);
 }
 
+/* n elements of a cache of blocks: any scale of `kind`, any quants. */
+static const void *random_blocks(check *c, int n, int block_bytes, check_data kind) {
+    const size_t bytes = (size_t)(n / 32) * (size_t)block_bytes;
+    uint8_t *cache = check_place(c, 1, bytes, 0);
+    for (size_t i = 0; i < bytes; i++) cache[i] = (uint8_t)check_random(c);
+    for (size_t at = 0; at < bytes; at += (size_t)block_bytes) {
+        uint16_t d;
+        check_fill_halves(c, &d, 1, kind);
+        memcpy(cache + at, &d, sizeof d);
+    }
+    return cache;
+}
+
 static const void *random_cache(check *c, const check_slot *slot, int n, check_data kind) {
     if (slot->id == TD_KV_DTYPE_F32) return random_floats(c, 1, n, kind);
+    if (slot->id == TD_KV_DTYPE_Q8_0) return random_blocks(c, n, 34, kind);
+    if (slot->id == TD_KV_DTYPE_Q4_0) return random_blocks(c, n, 18, kind);
     uint16_t *cache = check_place(c, 1, (size_t)n * sizeof *cache, 0);
     check_fill_halves(c, cache, (size_t)n, kind);
     return cache;
@@ -436,10 +494,13 @@ static void run_attn(check *c, const check_slot *slot, int dim, int n_pos, check
 }
 
 static void check_attn(check *c, const check_slot *slot, bool score) {
-    for (int i = 0; i < COUNT(dim_list); i++)
+    const bool blocks = slot->id == TD_KV_DTYPE_Q8_0 || slot->id == TD_KV_DTYPE_Q4_0;
+    for (int i = 0; i < COUNT(dim_list); i++) {
+        if (blocks && dim_list[i] % 32 != 0) continue;
         for (int j = 0; j < COUNT(pos_list); j++)
             for (int kind = 0; kind <= DATA_BITS; kind++)
                 run_attn(c, slot, dim_list[i], pos_list[j], (check_data)kind, score);
+    }
 }
 
 void check_attn_score(check *c, const check_slot *slot) { check_attn(c, slot, true); }

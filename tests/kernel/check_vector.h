@@ -14,6 +14,7 @@ void check_softcap(check *c, const check_slot *slot);
 void check_max(check *c, const check_slot *slot);
 void check_exp_sum(check *c, const check_slot *slot);
 void check_to_f16(check *c, const check_slot *slot);
+void check_to_blocks(check *c, const check_slot *slot); /* id: td_kv_dtype */
 void check_rope(check *c, const check_slot *slot);
 void check_attn_score(check *c, const check_slot *slot); /* id: td_kv_dtype */
 void check_attn_value(check *c, const check_slot *slot); /* id: td_kv_dtype */

@@ -24,8 +24,11 @@ td_softcap_fn td_softcap_ref;
 td_max_fn td_max_ref;
 td_exp_sum_fn td_exp_sum_ref;
 td_to_f16_fn td_to_f16_ref;
-td_attn_score_fn td_attn_score_f32_ref, td_attn_score_f16_ref;
-td_attn_value_fn td_attn_value_f32_ref, td_attn_value_f16_ref;
+td_to_blocks_fn td_to_q8_0_ref, td_to_q4_0_ref;
+td_attn_score_fn td_attn_score_f32_ref, td_attn_score_f16_ref, td_attn_score_q8_0_ref,
+    td_attn_score_q4_0_ref;
+td_attn_value_fn td_attn_value_f32_ref, td_attn_value_f16_ref, td_attn_value_q8_0_ref,
+    td_attn_value_q4_0_ref;
 td_rope_fn td_rope_ref;
 td_probe_read_fn td_probe_read_ref;
 td_probe_peak_fn td_probe_int8_ref, td_probe_f32_ref;

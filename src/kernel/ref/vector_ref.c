@@ -161,6 +161,63 @@ void td_attn_value_f16_ref(float *acc, const float *p, const void *v, int n_pos,
         for (int i = 0; i < head_dim; i++) acc[i] = fmaf(p[j], td_f16_to_f32(row[i]), acc[i]);
 }
 
+/* ---- blocks of 32 ---- */
+
+void td_to_q8_0_ref(void *dst, const float *src, int n) {
+    (void)td_quantize_row(TD_DTYPE_Q8_0, src, dst, (size_t)n, NULL);
+}
+
+void td_to_q4_0_ref(void *dst, const float *src, int n) {
+    (void)td_quantize_row(TD_DTYPE_Q4_0, src, dst, (size_t)n, NULL);
+}
+
+static void score_blocks(td_dtype dtype, float *s, const float *q, const uint8_t *k, int n_pos,
+                         int head_dim) {
+    const int block_bytes = td_dtype_get_info((int)dtype)->block_bytes;
+    for (int j = 0; j < n_pos; j++) {
+        float lane[N_LANE] = {0};
+        for (int i = 0; i < head_dim; i += 32, k += block_bytes) {
+            float row[32];
+            td_dequantize_row(dtype, k, row, 32);
+            for (int b = 0; b < 32; b++)
+                lane[b % N_LANE] = fmaf(q[i + b], row[b], lane[b % N_LANE]);
+        }
+        s[j] = add_lanes(lane);
+    }
+}
+
+void td_attn_score_q8_0_ref(float *s, const float *q, const void *k, int n_pos, int head_dim,
+                            float scale) {
+    score_blocks(TD_DTYPE_Q8_0, s, q, k, n_pos, head_dim);
+    td_scale_ref(s, scale, n_pos);
+}
+
+void td_attn_score_q4_0_ref(float *s, const float *q, const void *k, int n_pos, int head_dim,
+                            float scale) {
+    score_blocks(TD_DTYPE_Q4_0, s, q, k, n_pos, head_dim);
+    td_scale_ref(s, scale, n_pos);
+}
+
+static void value_blocks(td_dtype dtype, float *acc, const float *p, const uint8_t *v, int n_pos,
+                         int head_dim) {
+    const int block_bytes = td_dtype_get_info((int)dtype)->block_bytes;
+    for (int j = 0; j < n_pos; j++) {
+        for (int i = 0; i < head_dim; i += 32, v += block_bytes) {
+            float row[32];
+            td_dequantize_row(dtype, v, row, 32);
+            for (int b = 0; b < 32; b++) acc[i + b] = fmaf(p[j], row[b], acc[i + b]);
+        }
+    }
+}
+
+void td_attn_value_q8_0_ref(float *acc, const float *p, const void *v, int n_pos, int head_dim) {
+    value_blocks(TD_DTYPE_Q8_0, acc, p, v, n_pos, head_dim);
+}
+
+void td_attn_value_q4_0_ref(float *acc, const float *p, const void *v, int n_pos, int head_dim) {
+    value_blocks(TD_DTYPE_Q4_0, acc, p, v, n_pos, head_dim);
+}
+
 void td_rope_ref(float *x, const float *cs, int n_rot, bool neox) {
     const int half = n_rot / 2, stride = neox ? half : 1, step = neox ? 1 : 2;
     for (int i = 0; i < half; i++) {

@@ -2,7 +2,27 @@
  *
  * Scores: 16 lanes per position and the fixed tree (kernels.h); four positions at a time, so that
  * four fma chains run side by side and the end of the tree is shared.  Values: positions in order
- * into accumulators of up to 128 dimensions that stay in registers over all positions. */
+ * into accumulators of up to 128 dimensions that stay in registers over all positions.  Blocks are
+ * taken whole, 32 dimensions at a time. */
+
+enum { N_BLOCK_STRIP = 2 * N_STRIP }; /* registers of a block */
+
+/* The weights of block `i` of a cache of blocks. */
+TD_INLINE void kv_load_block(vf out[N_BLOCK_STRIP], const void *p, ptrdiff_t i, td_kv_dtype dtype) {
+    const uint8_t *block = (const uint8_t *)p + i * (dtype == TD_KV_DTYPE_Q8_0 ? 34 : 18);
+    const vf d = vf_set1_f16(block);
+    if (dtype == TD_KV_DTYPE_Q8_0) {
+        TD_UNROLL for (int s = 0; s < N_BLOCK_STRIP; s++) out[s] =
+            vf_mul(d, vf_from_i32(vi_load_i8(block + 2 + s * V_LANES)));
+        return;
+    }
+    TD_UNROLL for (int s = 0; s < N_STRIP; s++) {
+        const vi bytes = vi_load_u8(block + 2 + s * V_LANES), eight = vi_set1_32(8);
+        const vi low = vi_and(bytes, vi_set1_32(15)), high = vi_srl(bytes, 4);
+        out[s] = vf_mul(d, vf_from_i32(vi_sub(low, eight)));
+        out[s + N_STRIP] = vf_mul(d, vf_from_i32(vi_sub(high, eight)));
+    }
+}
 
 /* Strip at element i of row `p`. */
 TD_INLINE vf kv_load(const void *p, ptrdiff_t i, td_kv_dtype dtype) {
@@ -24,6 +44,16 @@ TD_INLINE void score_lanes(__m128 *out, const float *q, const void *k, ptrdiff_t
         lane[p][s] = vf_zero();
     const ptrdiff_t row = j * head_dim;
     int i = 0;
+    if (dtype != TD_KV_DTYPE_F32 && dtype != TD_KV_DTYPE_F16) {
+        for (; i < head_dim; i += 32) {
+            TD_UNROLL for (int p = 0; p < count; p++) {
+                vf kv[N_BLOCK_STRIP];
+                kv_load_block(kv, k, (row + p * head_dim + i) / 32, dtype);
+                TD_UNROLL for (int s = 0; s < N_BLOCK_STRIP; s++) lane[p][s % N_STRIP] =
+                    vf_fma(vf_load(q + i + s * V_LANES), kv[s], lane[p][s % N_STRIP]);
+            }
+        }
+    }
     for (; i + TD_PANEL <= head_dim; i += TD_PANEL) {
         TD_UNROLL for (int s = 0; s < N_STRIP; s++) {
             const int at = i + s * V_LANES;
@@ -95,4 +125,31 @@ TD_INLINE void attn_value(float *acc, const float *p, const void *v, int n_pos, 
     for (; i + V_LANES <= head_dim; i += V_LANES)
         value_span(acc, p, v, n_pos, head_dim, i, 1, dtype);
     if (i < head_dim) value_tail(acc, p, v, n_pos, head_dim, i, dtype);
+}
+
+/* n_vec registers of dimensions from `from` on, a multiple of 32 of them. */
+TD_INLINE void value_blocks_span(float *acc, const float *p, const void *v, int n_pos, int head_dim,
+                                 ptrdiff_t from, int n_vec, td_kv_dtype dtype) {
+    vf sum[8];
+    TD_UNROLL for (int i = 0; i < n_vec; i++) sum[i] = vf_load(acc + from + i * V_LANES);
+    for (int j = 0; j < n_pos; j++) {
+        const vf pj = vf_set1(p[j]);
+        const ptrdiff_t block = ((ptrdiff_t)j * head_dim + from) / 32;
+        TD_UNROLL for (int b = 0; b < n_vec / N_BLOCK_STRIP; b++) {
+            vf kv[N_BLOCK_STRIP];
+            kv_load_block(kv, v, block + b, dtype);
+            TD_UNROLL for (int s = 0; s < N_BLOCK_STRIP; s++) sum[b * N_BLOCK_STRIP + s] =
+                vf_fma(pj, kv[s], sum[b * N_BLOCK_STRIP + s]);
+        }
+    }
+    TD_UNROLL for (int i = 0; i < n_vec; i++) vf_store(acc + from + i * V_LANES, sum[i]);
+}
+
+TD_INLINE void attn_value_blocks(float *acc, const float *p, const void *v, int n_pos, int head_dim,
+                                 td_kv_dtype dtype) {
+    int i = 0;
+    for (; i + 8 * V_LANES <= head_dim; i += 8 * V_LANES)
+        value_blocks_span(acc, p, v, n_pos, head_dim, i, 8, dtype);
+    for (; i < head_dim; i += 32)
+        value_blocks_span(acc, p, v, n_pos, head_dim, i, N_BLOCK_STRIP, dtype);
 }

@@ -51,6 +51,12 @@ TD_INLINE vf vf_load_f16_part(const uint16_t *p, int n) {
     memcpy(part, p, (size_t)n * sizeof *p);
     return vf_load_f16(part);
 }
+/* The half at p in all lanes. */
+TD_INLINE vf vf_set1_f16(const void *p) {
+    uint16_t h;
+    memcpy(&h, p, sizeof h);
+    return _mm256_cvtph_ps(_mm_set1_epi16((short)h));
+}
 TD_INLINE vf vf_load_bf16(const uint16_t *p) {
     const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
@@ -112,9 +118,12 @@ TD_INLINE vi vi_load_u16(const uint16_t *p) {
 TD_INLINE vi vi_set1_8(int x) { return _mm256_set1_epi8((char)x); }
 TD_INLINE vi vi_set1_32(int x) { return _mm256_set1_epi32(x); }
 TD_INLINE vi vi_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
-/* V_LANES unsigned bytes, one per lane. */
-TD_INLINE vi vi_load_u8(const uint8_t *p) {
-    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+/* V_LANES bytes, signed or unsigned, one to a lane. */
+TD_INLINE vi vi_load_i8(const void *p) {
+    return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p));
+}
+TD_INLINE vi vi_load_u8(const void *p) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
 }
 /* 16 bytes, in each 128 bits: a table for vi_lookup. */
 TD_INLINE vi vi_table(const int8_t p[16]) {
@@ -196,6 +205,7 @@ TD_INLINE vf vf_from_half(vi a) {
         _mm256_castsi256_si128(_mm256_permute4x64_epi64(words, _MM_SHUFFLE(3, 1, 2, 0))));
 }
 TD_INLINE vi vi_round(vf a) { return _mm256_cvtps_epi32(a); } /* nearest even */
+TD_INLINE vi vi_trunc(vf a) { return _mm256_cvttps_epi32(a); }
 TD_INLINE vi vi_bits(vf a) { return _mm256_castps_si256(a); }
 TD_INLINE vf vf_bits(vi a) { return _mm256_castsi256_ps(a); }
 /* Each lane's low byte, for lanes within -128..127. */

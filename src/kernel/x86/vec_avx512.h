@@ -36,6 +36,12 @@ TD_INLINE vf vf_load_f16(const uint16_t *p) {
 TD_INLINE vf vf_load_f16_part(const uint16_t *p, int n) {
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(part_mask(n), p));
 }
+/* The half at p in all lanes. */
+TD_INLINE vf vf_set1_f16(const void *p) {
+    uint16_t h;
+    memcpy(&h, p, sizeof h);
+    return _mm512_cvtph_ps(_mm256_set1_epi16((short)h));
+}
 TD_INLINE vf vf_load_bf16(const uint16_t *p) {
     const __m512i wide =
         _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
@@ -95,9 +101,12 @@ TD_INLINE vi vi_load_u16(const uint16_t *p) {
 TD_INLINE vi vi_set1_8(int x) { return _mm512_set1_epi8((char)x); }
 TD_INLINE vi vi_set1_32(int x) { return _mm512_set1_epi32(x); }
 TD_INLINE vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
-/* V_LANES unsigned bytes, one per lane. */
-TD_INLINE vi vi_load_u8(const uint8_t *p) {
-    return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+/* V_LANES bytes, signed or unsigned, one to a lane. */
+TD_INLINE vi vi_load_i8(const void *p) {
+    return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+TD_INLINE vi vi_load_u8(const void *p) {
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
 }
 /* 16 bytes, in each 128 bits: a table for vi_lookup. */
 TD_INLINE vi vi_table(const int8_t p[16]) {
@@ -175,6 +184,7 @@ TD_INLINE vf vf_from_i32(vi a) { return _mm512_cvtepi32_ps(a); }
 /* The low 16 bits of each lane as an IEEE half. */
 TD_INLINE vf vf_from_half(vi a) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a)); }
 TD_INLINE vi vi_round(vf a) { return _mm512_cvtps_epi32(a); } /* nearest even */
+TD_INLINE vi vi_trunc(vf a) { return _mm512_cvttps_epi32(a); }
 TD_INLINE vi vi_bits(vf a) { return _mm512_castps_si512(a); }
 TD_INLINE vf vf_bits(vi a) { return _mm512_castsi512_ps(a); }
 /* Each lane's low byte, for lanes within -128..127. */

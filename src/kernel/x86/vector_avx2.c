@@ -1,8 +1,10 @@
 /* vector_avx2.c - norms, activations, softmax parts, conversions, rope, 8 lanes. */
+#include <float.h>
 #include <math.h>
 
 #include "kernel/x86/vec_avx2.h"
 #include "kernel/x86/x86.h"
+#include "tensor/quantize.h"
 
 #include "kernel/x86/exp_tmpl.h"
 #include "kernel/x86/vector_tmpl.h"
@@ -31,4 +33,6 @@ void td_softcap_avx2(float *x, int n, float cap) { softcap(x, n, cap); }
 float td_max_avx2(const float *x, int n) { return max_of(x, n); }
 float td_exp_sum_avx2(float *p, int n, float max) { return exp_sum(p, n, max); }
 void td_to_f16_avx2(uint16_t *dst, const float *src, int n) { to_f16(dst, src, n); }
+void td_to_q8_0_avx2(void *dst, const float *src, int n) { to_q8_0(dst, src, n); }
+void td_to_q4_0_avx2(void *dst, const float *src, int n) { to_q4_0(dst, src, n); }
 void td_rope_avx2(float *x, const float *cs, int n_rot, bool neox) { rope(x, cs, n_rot, neox); }

@@ -1,8 +1,10 @@
 /* vector_avx512.c - norms, activations, softmax parts, conversions, rope, 16 lanes. */
+#include <float.h>
 #include <math.h>
 
 #include "kernel/x86/vec_avx512.h"
 #include "kernel/x86/x86.h"
+#include "tensor/quantize.h"
 
 #include "kernel/x86/exp_tmpl.h"
 #include "kernel/x86/vector_tmpl.h"
@@ -33,4 +35,6 @@ void td_softcap_avx512(float *x, int n, float cap) { softcap(x, n, cap); }
 float td_max_avx512(const float *x, int n) { return max_of(x, n); }
 float td_exp_sum_avx512(float *p, int n, float max) { return exp_sum(p, n, max); }
 void td_to_f16_avx512(uint16_t *dst, const float *src, int n) { to_f16(dst, src, n); }
+void td_to_q8_0_avx512(void *dst, const float *src, int n) { to_q8_0(dst, src, n); }
+void td_to_q4_0_avx512(void *dst, const float *src, int n) { to_q4_0(dst, src, n); }
 void td_rope_avx512(float *x, const float *cs, int n_rot, bool neox) { rope(x, cs, n_rot, neox); }

@@ -197,6 +197,86 @@ TD_INLINE void quantize_act_q8_256(const float *x, int k, int8_t *q, float *d, i
     for (int i = 0; i < k; i += 256) quantize_block(x + i, 256, 16, q + i, d + i / 256, s + i / 16);
 }
 
+/* ---- blocks of a KV cache ---- */
+
+/* The greatest and the least of 32 values; false if one is NaN or infinite. */
+TD_INLINE bool block_range(const float *x, float *max, float *min) {
+    vf top = vf_load(x), bottom = vf_neg(top), odd[N_STRIP];
+    TD_UNROLL for (int s = 0; s < N_STRIP; s++) odd[s] = vf_zero();
+    for (int i = 0; i < 32; i += TD_PANEL) {
+        TD_UNROLL for (int s = 0; s < N_STRIP; s++) {
+            const vf v = vf_load(x + i + s * V_LANES);
+            odd[s] = vf_fma(v, vf_zero(), odd[s]);
+            top = vf_max(v, top);
+            bottom = vf_max(vf_neg(v), bottom);
+        }
+    }
+    if (!(add_lanes(odd) == 0)) return false; /* inf * 0 is NaN */
+    *max = vf_max_lane(top);
+    *min = -vf_max_lane(bottom);
+    return true;
+}
+
+TD_INLINE void store_half(uint8_t *p, float x) {
+    const uint16_t h = td_f32_to_f16(x);
+    memcpy(p, &h, sizeof h);
+}
+
+/* A scale that is normal: only then is the arithmetic below that of tensor/quantize.c, where x / d
+ * may be far out of range. */
+TD_INLINE bool is_normal_scale(float d) { return fabsf(d) >= FLT_MIN && fabsf(d) <= FLT_MAX; }
+
+TD_INLINE void to_q8_0(void *dst, const float *x, int n) {
+    uint8_t *b = dst;
+    for (int k = 0; k < n; k += 32, b += 34) {
+        float max, min;
+        const bool finite = block_range(x + k, &max, &min);
+        const float d = finite ? (max > -min ? max : -min) / 127.0f : 0.0f;
+        if (!is_normal_scale(d)) {
+            (void)td_quantize_row(TD_DTYPE_Q8_0, x + k, b, 32, NULL);
+            continue;
+        }
+        store_half(b, d);
+        const vf id = vf_set1(1.0f / d);
+        for (int i = 0; i < 32; i += V_LANES) {
+            /* Half away from zero: what truncation leaves over is exact, and so is its double,
+             * which truncates to 1 or -1 from a half on. */
+            vf v = vf_max(vf_mul(vf_load(x + k + i), id), vf_set1(-127.0f));
+            v = vf_min(v, vf_set1(127.0f));
+            const vi whole = vi_trunc(v);
+            const vf rest = vf_sub(v, vf_from_i32(whole));
+            vi_store_i8((int8_t *)(b + 2 + i), vi_add(whole, vi_trunc(vf_add(rest, rest))));
+        }
+    }
+}
+
+/* Levels 0 .. 15 around 8.5, truncated. */
+TD_INLINE vi q4_0_levels(const float *x, vf id) {
+    const vf v = vf_add(vf_mul(vf_load(x), id), vf_set1(8.5f));
+    return vi_trunc(vf_min(vf_max(v, vf_zero()), vf_set1(15.0f)));
+}
+
+TD_INLINE void to_q4_0(void *dst, const float *x, int n) {
+    uint8_t *b = dst;
+    for (int k = 0; k < n; k += 32, b += 18) {
+        float max, min;
+        const bool finite = block_range(x + k, &max, &min);
+        /* Of equal magnitudes with both signs the first counts: left to the reference. */
+        const float d = finite && max != -min ? (max > -min ? max : min) / -8.0f : 0.0f;
+        if (!is_normal_scale(d)) {
+            (void)td_quantize_row(TD_DTYPE_Q4_0, x + k, b, 32, NULL);
+            continue;
+        }
+        store_half(b, d);
+        const vf id = vf_set1(1.0f / d);
+        for (int i = 0; i < 16; i += V_LANES) {
+            const vi low = q4_0_levels(x + k + i, id), high = q4_0_levels(x + k + 16 + i, id);
+            const vi both = vi_or(low, vi_sll(high, 4));
+            vi_store_i8((int8_t *)(b + 2 + i), vi_sra(vi_sll(both, 24), 24));
+        }
+    }
+}
+
 /* ---- rope ---- */
 
 /* Pairs (i, i + half): a and b come from two places, c and s are taken apart. */

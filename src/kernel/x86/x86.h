@@ -28,8 +28,11 @@ td_softcap_fn td_softcap_avx2;
 td_max_fn td_max_avx2;
 td_exp_sum_fn td_exp_sum_avx2;
 td_to_f16_fn td_to_f16_avx2;
-td_attn_score_fn td_attn_score_f32_avx2, td_attn_score_f16_avx2;
-td_attn_value_fn td_attn_value_f32_avx2, td_attn_value_f16_avx2;
+td_to_blocks_fn td_to_q8_0_avx2, td_to_q4_0_avx2;
+td_attn_score_fn td_attn_score_f32_avx2, td_attn_score_f16_avx2, td_attn_score_q8_0_avx2,
+    td_attn_score_q4_0_avx2;
+td_attn_value_fn td_attn_value_f32_avx2, td_attn_value_f16_avx2, td_attn_value_q8_0_avx2,
+    td_attn_value_q4_0_avx2;
 td_rope_fn td_rope_avx2;
 td_probe_read_fn td_probe_read_avx2;
 td_probe_peak_fn td_probe_int8_avx2, td_probe_f32_avx2;
@@ -57,8 +60,11 @@ td_softcap_fn td_softcap_avx512;
 td_max_fn td_max_avx512;
 td_exp_sum_fn td_exp_sum_avx512;
 td_to_f16_fn td_to_f16_avx512;
-td_attn_score_fn td_attn_score_f32_avx512, td_attn_score_f16_avx512;
-td_attn_value_fn td_attn_value_f32_avx512, td_attn_value_f16_avx512;
+td_to_blocks_fn td_to_q8_0_avx512, td_to_q4_0_avx512;
+td_attn_score_fn td_attn_score_f32_avx512, td_attn_score_f16_avx512, td_attn_score_q8_0_avx512,
+    td_attn_score_q4_0_avx512;
+td_attn_value_fn td_attn_value_f32_avx512, td_attn_value_f16_avx512, td_attn_value_q8_0_avx512,
+    td_attn_value_q4_0_avx512;
 td_rope_fn td_rope_avx512;
 td_probe_read_fn td_probe_read_avx512;
 td_probe_peak_fn td_probe_int8_avx512, td_probe_f32_avx512;
