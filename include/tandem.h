@@ -276,6 +276,17 @@ TD_API void td_sequence_stop(td_sequence *seq);
  * next step.  NULL if there are none. */
 TD_API const float *td_sequence_logits(const td_sequence *seq);
 
+/* Writes the sequence to a file: tokens, KV cache and the state of the sampler's generator, but no
+ * options.  The file appears whole or not at all.  A generation under way may be saved between two
+ * steps; text held back for a stop string is not. */
+TD_API td_status td_sequence_save(const td_sequence *seq, const char *path, td_err *err);
+
+/* Makes seq the sequence that was saved, in place of what it held; its options stay.  Going on
+ * gives the tokens that the saved one would have given, on any CPU level, with any threads, batch
+ * and context.  A file of another model, mode or KV type, of a newer version, damaged, or longer
+ * than the context is refused, and seq is as before. */
+TD_API td_status td_sequence_load(td_sequence *seq, const char *path, td_err *err);
+
 typedef enum td_finish {
     TD_FINISH_NONE,
     TD_FINISH_END,    /* the model ended its turn */

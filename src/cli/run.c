@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/cmd.h"
 #include "cli/interrupt.h"
@@ -49,6 +50,23 @@ static td_status prepare(td_run *r, td_err *err) {
     return c->logprobs_path ? td_outfile_open(&r->logprobs, c->logprobs_path, err) : TD_OK;
 }
 
+/* Goes on from the file of --session, if there is one.  A seed that was given counts, not the
+ * generator that was saved. */
+static td_status load_session(td_run *r, td_err *err) {
+    const td_run_config *c = r->config;
+    if (!c->session_path || access(c->session_path, F_OK) != 0) return TD_OK;
+    TD_TRY(td_sequence_load(r->seq, c->session_path, err));
+    int n_token;
+    (void)td_sequence_tokens(r->seq, &n_token);
+    if (c->verbose) td_cmd_say("the session '%s' holds %d tokens", c->session_path, n_token);
+    return c->has_seed ? td_sequence_set_options(r->seq, &c->sequence, err) : TD_OK;
+}
+
+static td_status make_sequence(td_run *r, td_err *err) {
+    TD_TRY(td_sequence_create(&r->seq, r->engine, &r->config->sequence, err));
+    return load_session(r, err);
+}
+
 /* Runs with the engine loaded. */
 static int run_loaded(td_run *r) {
     td_run_config *c = r->config;
@@ -61,12 +79,13 @@ static int run_loaded(td_run *r) {
         c->raw = true;
     }
     if (c->verbose) td_cmd_say("seed %llu", (unsigned long long)c->sequence.sampler.seed);
-    if (td_sequence_create(&r->seq, r->engine, &c->sequence, &err) != TD_OK)
-        return td_cmd_fail(&err);
+    if (make_sequence(r, &err) != TD_OK) return td_cmd_fail(&err);
     td_run_output_init(&r->output);
     int code = c->prompt ? run_once(r) : td_run_chat(r);
     td_run_print_stats(r);
     if (r->logprobs.stream && td_outfile_commit(&r->logprobs, &err) != TD_OK)
+        code = td_cmd_fail(&err);
+    if (c->session_path && r->answered && td_sequence_save(r->seq, c->session_path, &err) != TD_OK)
         code = td_cmd_fail(&err);
     return code;
 }

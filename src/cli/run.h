@@ -44,6 +44,8 @@ typedef struct td_run_config {
     int think;                   /* 1: on, 0: off, -1: as the template likes */
     const char *template_source; /* NULL: the model's */
     const char *logprobs_path;   /* NULL: none */
+    const char *session_path;    /* NULL: none */
+    bool has_seed;               /* a seed was given, not drawn */
     td_arena arena;
 } td_run_config;
 
@@ -94,6 +96,7 @@ typedef struct td_run {
     td_sequence *seq;
     td_run_output output;
     td_outfile logprobs; /* not open: none wanted */
+    bool answered;       /* some turn went well: the sequence is worth a session */
 } td_run;
 
 typedef struct td_run_answer {

@@ -118,6 +118,7 @@ td_status td_run_answer_prompt(td_run *r, const char *prompt, size_t n_prompt,
     const td_status status = generate(r, answer, err);
     td_interrupt_attach(NULL);
     td_run_output_end(&r->output);
+    if (status == TD_OK) r->answered = true;
     if (status == TD_OK && answer->finish == TD_FINISH_CONTEXT)
         td_cmd_say("the context of %d tokens is full: give it more room with -c, or say "
                    "--on-full shift",

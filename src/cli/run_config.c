@@ -192,16 +192,30 @@ static td_status take_engine(td_run_config *c, const td_options *o, td_err *err)
     return TD_OK;
 }
 
+static td_status take_on_full(td_run_config *c, const td_options *o, td_err *err) {
+    static const td_on_full ways[] = {TD_ON_FULL_STOP, TD_ON_FULL_SHIFT, TD_ON_FULL_ERROR};
+    c->sequence.on_full = ways[td_options_choice(o, "on-full")];
+    c->sequence.n_keep = (int)td_options_int(o, "keep");
+    if (td_options_source(o, "context-shift") == TD_OPTION_UNSET) return TD_OK;
+    const td_on_full way = td_options_bool(o, "context-shift") ? TD_ON_FULL_SHIFT : TD_ON_FULL_STOP;
+    if (td_options_source(o, "on-full") != TD_OPTION_UNSET && way != c->sequence.on_full)
+        return td_fail(err, TD_ERR_ARGUMENT,
+                       "--on-full and --%scontext-shift contradict each other",
+                       way == TD_ON_FULL_SHIFT ? "" : "no-");
+    c->sequence.on_full = way;
+    return TD_OK;
+}
+
 static td_status read_all(td_run_config *c, const td_options *o, td_err *err) {
-    static const td_on_full on_full[] = {TD_ON_FULL_STOP, TD_ON_FULL_SHIFT, TD_ON_FULL_ERROR};
     c->verbose = td_options_bool(o, "verbose");
     c->raw = td_options_bool(o, "raw");
     c->n_max = (int)td_options_int(o, "predict");
     c->logprobs_path = td_options_string(o, "logprobs");
-    c->sequence.on_full = on_full[td_options_choice(o, "on-full")];
-    c->sequence.n_keep = (int)td_options_int(o, "keep");
+    c->session_path = td_options_string(o, "session");
+    c->has_seed = td_options_int(o, "seed") >= 0;
     c->sequence.show_special = td_options_bool(o, "special");
     c->sequence.ignore_end = td_options_bool(o, "ignore-eos");
+    TD_TRY(take_on_full(c, o, err));
     TD_TRY(take_engine(c, o, err));
     TD_TRY(take_sampler(o, false, &c->sequence.sampler, &c->arena, err));
     TD_TRY(take_stops(o, &c->sequence, &c->arena, err));

@@ -57,9 +57,13 @@ static const td_option run_rows[] = {
     {.name = "on-full", .type = TD_OPTION_CHOICE, .def = "stop", .value = "stop|shift|error",
      .env = "TANDEM_ON_FULL",
      .help = "when the context is full: end the answer, forget the oldest half, or fail"},
+    {.name = "context-shift", .type = TD_OPTION_BOOL,
+     .help = "the same as --on-full shift; --no-context-shift as --on-full stop"},
     {.name = "keep", .type = TD_OPTION_INT, .max = 1 << 24, .def = "0", .value = "N",
      .env = "TANDEM_KEEP",
      .help = "tokens at the start that --on-full shift never forgets; 0: those of the prompt"},
+    {.name = "session", .type = TD_OPTION_STRING, .value = "FILE", .env = "TANDEM_SESSION",
+     .help = "go on from this file, if it exists, and leave the state in it at the end"},
     {.name = "logprobs", .type = TD_OPTION_STRING, .value = "FILE",
      .help = "write per generated token a line of JSON with its log-probability and the ten "
              "likeliest"},
@@ -67,7 +71,7 @@ static const td_option run_rows[] = {
      .help = "write intermediate tensors whose names match (\"layers.3.*\") as .npy into a folder"},
 };
 /* clang-format on */
-static const td_option_group run_group = {"Context", run_rows, 5};
+static const td_option_group run_group = {"Context", run_rows, 7};
 
 /* clang-format off */
 static const td_option sampler_rows[] = {
@@ -152,8 +156,6 @@ static const td_option_refusal refusals[] = {
     {"--rope-scaling --rope-scale --rope-freq-base --rope-freq-scale --yarn-orig-ctx "
      "--yarn-ext-factor --yarn-attn-factor --yarn-beta-slow --yarn-beta-fast --override-kv",
      "the model file alone says how positions are encoded"},
-    {"--context-shift --no-context-shift",
-     "say --on-full shift or --on-full stop"},
     {"--jinja --no-jinja --chat-template --reasoning-format --reasoning-budget -rea --reasoning",
      "templates are always Jinja: --template FILE, --vars JSON and --think on|off"},
     {"-i --interactive --interactive-first -if -mli --multiline-input -st --single-turn "
@@ -169,7 +171,9 @@ static const td_option_refusal refusals[] = {
      "--top-n-sigma --adaptive-target --samplers --sampler-seq --sampling-seq",
      "this sampler is not part of this build; docs/OPTIONS.md, \"Sampling\", says which are, and "
      "in which order"},
-    {"--prompt-cache --prompt-cache-all --prompt-cache-ro -np --parallel -cb --cont-batching -dt "
+    {"--prompt-cache --prompt-cache-all --prompt-cache-ro",
+     "say --session FILE"},
+    {"-np --parallel -cb --cont-batching -dt "
      "--defrag-thold -gan --grp-attn-n -gaw --grp-attn-w",
      "there is one conversation, held in memory"},
     {"--no-display-prompt --display-prompt -co --color --simple-io --no-warmup --warmup "

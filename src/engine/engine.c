@@ -156,6 +156,7 @@ static td_status create_parts(td_engine *e, const td_engine_options *o, td_err *
     TD_TRY(check_options(o, err));
     TD_TRY(td_kernels_get(&e->step.kernels, err));
     TD_TRY(open_files(e, o, err));
+    e->mode = o->mode;
     e->n_seq = o->n_seq ? o->n_seq : 1;
     e->n_batch = o->n_batch ? o->n_batch : DEFAULT_BATCH;
     TD_TRY(td_dump_init(&e->dump, o->dump_pattern, o->dump_dir, err));

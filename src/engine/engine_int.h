@@ -62,6 +62,7 @@ struct td_engine {
     td_arena scratch; /* session lifetime: workspace, batch, logits */
     td_step step;
     td_workspace ws;
+    td_mode mode;
     int n_ctx, n_batch, n_seq, n_out_max;
     int32_t *batch_token, *batch_position, *batch_sequence,
         *batch_length;   /* [n_batch], in scratch */

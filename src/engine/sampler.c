@@ -156,6 +156,10 @@ void td_sampler_free(td_sampler *s) {
     td_free(s);
 }
 
+void td_sampler_get_random(const td_sampler *s, td_random *out) { *out = s->random; }
+
+void td_sampler_set_random(td_sampler *s, const td_random *random) { s->random = *random; }
+
 /* ---- picking ---- */
 
 td_status td_sampler_pick(td_sampler *s, const float *logits, const td_token *history,

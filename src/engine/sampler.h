@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "engine/random.h"
 
 typedef struct td_sampler td_sampler;
 
@@ -39,5 +40,9 @@ void td_sampler_free(td_sampler *s); /* NULL is fine */
  * newest last. */
 td_status td_sampler_pick(td_sampler *s, const float *logits, const td_token *history,
                           int n_history, td_token *out, td_err *err);
+
+/* The generator's state: a sampler that is given another's goes on drawing as that one would. */
+void td_sampler_get_random(const td_sampler *s, td_random *out);
+void td_sampler_set_random(td_sampler *s, const td_random *random); /* not all zero */
 
 #endif

@@ -172,6 +172,66 @@ int td_kv_cache_truncate(td_kv_cache *kv, int seq, int n) {
     return n;
 }
 
+/* ---- saving and restoring ---- */
+
+void td_kv_cache_worth_keeping(const td_kv_cache *kv, int seq, int n, int *kept_from) {
+    for (int i = 0; i < kv->n_layer; i++) {
+        const td_kv_layer *layer = &kv->layers[i];
+        const int oldest = n - layer->shape.window;
+        kept_from[i] = layer->kept_from[seq];
+        if (layer->shape.window > 0 && oldest > 0 && oldest / TD_KV_PAGE > kept_from[i])
+            kept_from[i] = oldest / TD_KV_PAGE;
+    }
+}
+
+bool td_kv_cache_can_adopt(const td_kv_cache *kv, int i_layer, uint32_t block, int n) {
+    const int window = kv->layers[i_layer].shape.window;
+    const int oldest = n - window; /* that a sequence may need; the next position sees one less */
+    if (window == 0 || oldest <= 0) return block == 0;
+    return block >= (uint32_t)(oldest / TD_KV_PAGE) &&
+           block <= (uint32_t)((oldest + 1) / TD_KV_PAGE);
+}
+
+void td_kv_cache_adopt(td_kv_cache *kv, int seq, const int *kept_from, int n) {
+    td_kv_cache_truncate(kv, seq, 0);
+    for (int i = 0; i < kv->n_layer; i++) {
+        td_kv_layer *layer = &kv->layers[i];
+        int *page_of = layer->page_of + (ptrdiff_t)seq * layer->n_block;
+        layer->kept_from[seq] = kept_from[i];
+        for (int b = kept_from[i]; b * TD_KV_PAGE < n; b++) {
+            TD_ASSERT(layer->n_free > 0);
+            page_of[b] = layer->free_pages[--layer->n_free];
+        }
+    }
+}
+
+typedef struct rows_visit {
+    td_kv_rows_fn *fn;
+    void *user;
+} rows_visit;
+
+static td_status visit_store(const td_kv_layer *layer, const td_kv_store *store, int seq, int block,
+                             int n, const rows_visit *visit, td_err *err) {
+    const int *page_of = layer->page_of + (ptrdiff_t)seq * layer->n_block;
+    for (; block * TD_KV_PAGE < n; block++) {
+        const int left = n - block * TD_KV_PAGE, count = left < TD_KV_PAGE ? left : TD_KV_PAGE;
+        for (int h = 0; h < layer->shape.n_head_kv; h++)
+            TD_TRY(visit->fn(visit->user, td_kv_row(store, layer, page_of[block], h, 0),
+                             (size_t)count * store->row_bytes, err));
+    }
+    return TD_OK;
+}
+
+td_status td_kv_cache_visit(td_kv_cache *kv, int seq, int i_layer, int block, int n,
+                            td_kv_rows_fn *fn, void *user, td_err *err) {
+    const td_kv_layer *layer = &kv->layers[i_layer];
+    const rows_visit visit = {fn, user};
+    TD_TRY(visit_store(layer, &layer->k, seq, block, n, &visit, err));
+    return visit_store(layer, &layer->v, seq, block, n, &visit, err);
+}
+
+/* ---- a step ---- */
+
 typedef struct write_job {
     const td_step *step;
     td_kv_layer *layer;

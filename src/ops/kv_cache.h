@@ -84,6 +84,28 @@ void td_kv_cache_reserve(td_kv_cache *kv, int seq, int from, int to);
  * window layer no longer has what position n would read (then everything is forgotten). */
 int td_kv_cache_truncate(td_kv_cache *kv, int seq, int n);
 
+/* ---- saving and restoring ---- */
+
+/* kept_from[n_layer]: the first block of each layer that a sequence of n positions needs to go on,
+ * or to evaluate its last position again. */
+void td_kv_cache_worth_keeping(const td_kv_cache *kv, int seq, int n, int *kept_from);
+
+/* True if a sequence of n <= n_ctx positions may have kept a layer's blocks from `block` on: it has
+ * what the next position sees, and its pages are within a sequence's share. */
+bool td_kv_cache_can_adopt(const td_kv_cache *kv, int i_layer, uint32_t block, int n);
+
+/* Replaces what a sequence holds by n positions, each layer's from kept_from[layer] on, with pages
+ * whose contents td_kv_cache_visit then fills. */
+void td_kv_cache_adopt(td_kv_cache *kv, int seq, const int *kept_from, int n);
+
+/* Calls fn for each run of rows of a layer's positions from block `block` up to n: keys, then
+ * values; per block, per head. */
+typedef td_status td_kv_rows_fn(void *user, uint8_t *rows, size_t n_bytes, td_err *err);
+td_status td_kv_cache_visit(td_kv_cache *kv, int seq, int i_layer, int block, int n,
+                            td_kv_rows_fn *fn, void *user, td_err *err);
+
+/* ---- a step ---- */
+
 /* Stores k, v [batch n][n_head_kv * head_dim] at the batch's positions. */
 void td_kv_write(td_step *step, int i_layer, const float *k, const float *v);
 
