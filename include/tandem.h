@@ -234,6 +234,14 @@ typedef struct td_sequence_options {
                  */
     bool show_special; /* control tokens appear in event texts */
     bool ignore_end;   /* end-of-turn tokens do not end the generation */
+    /* What each generation must obey, from its first token on: a grammar in llama.cpp's GBNF, or a
+     * JSON Schema; at most one of them, and not with ignore_end.  Before the sampler sees the
+     * logits, tokens that are not allowed go; those that end the turn are allowed when the text is
+     * whole.  A generation whose text is whole and cannot go on finishes with TD_FINISH_END without
+     * such a token.  When no token is left, td_engine_step() fails with TD_ERR_ARGUMENT.  What a
+     * schema may hold stands in docs/OPTIONS.md, "Constrained output". */
+    const char *grammar;     /* NULL: none */
+    const char *json_schema; /* JSON text; NULL: none */
 } td_sequence_options;
 
 /* Fails with TD_ERR_LIMIT when the engine's n_seq are in use. */
@@ -289,7 +297,7 @@ TD_API td_status td_sequence_load(td_sequence *seq, const char *path, td_err *er
 
 typedef enum td_finish {
     TD_FINISH_NONE,
-    TD_FINISH_END,    /* the model ended its turn */
+    TD_FINISH_END,    /* the model ended its turn, or a grammar's text is whole */
     TD_FINISH_STOP,   /* a stop string */
     TD_FINISH_LENGTH, /* n_max reached */
     TD_FINISH_CONTEXT /* the context is full */

@@ -137,6 +137,33 @@ static td_status take_stops(const td_options *o, td_sequence_options *s, td_aren
     return TD_OK;
 }
 
+/* The grammar or schema; of the four options that give one, one at most. */
+static td_status take_grammar(td_run_config *c, const td_options *o, td_err *err) {
+    static const char *const names[] = {"grammar", "grammar-file", "json-schema",
+                                        "json-schema-file"};
+    const char *given = NULL;
+    for (int i = 0; i < 4; i++) {
+        const char *value = td_options_string(o, names[i]);
+        if (!value) continue;
+        if (given)
+            return td_fail(err, TD_ERR_ARGUMENT, "--%s and --%s exclude each other", given,
+                           names[i]);
+        given = names[i];
+        if (i % 2 == 1) {
+            const char *path = value;
+            size_t n;
+            TD_TRY(td_input_read(path, &c->arena, &value, &n, err));
+            if (strlen(value) != n)
+                return td_fail(err, TD_ERR_ARGUMENT, "--%s: '%s' is not text: byte %zu is 0", given,
+                               path, strlen(value));
+        }
+        *(i < 2 ? &c->sequence.grammar : &c->sequence.json_schema) = value;
+    }
+    if (given && c->sequence.ignore_end)
+        return td_fail(err, TD_ERR_ARGUMENT, "--%s and --ignore-eos exclude each other", given);
+    return TD_OK;
+}
+
 /* One newline at the end of a file or pipe is the file's, not the prompt's. */
 static td_status read_prompt(td_run_config *c, const char *path, td_err *err) {
     TD_TRY(td_input_read(path, &c->arena, &c->prompt, &c->n_prompt, err));
@@ -219,6 +246,7 @@ static td_status read_all(td_run_config *c, const td_options *o, td_err *err) {
     TD_TRY(take_engine(c, o, err));
     TD_TRY(take_sampler(o, false, &c->sequence.sampler, &c->arena, err));
     TD_TRY(take_stops(o, &c->sequence, &c->arena, err));
+    TD_TRY(take_grammar(c, o, err));
     TD_TRY(take_template(c, o, err));
     return take_texts(c, o, err);
 }

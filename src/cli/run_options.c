@@ -30,9 +30,17 @@ static const td_option text_rows[] = {
      .help = "go on where the model ends its turn"},
     {.name = "special", .type = TD_OPTION_BOOL, .aliases = "-sp",
      .help = "show control tokens in the answer"},
+    {.name = "grammar", .type = TD_OPTION_STRING, .value = "TEXT",
+     .help = "a grammar in GBNF that the answer must obey"},
+    {.name = "grammar-file", .type = TD_OPTION_STRING, .value = "FILE",
+     .help = "read the grammar from a file"},
+    {.name = "json-schema", .short_name = 'j', .type = TD_OPTION_STRING, .value = "JSON",
+     .help = "a JSON Schema that the answer must obey; {}: any JSON"},
+    {.name = "json-schema-file", .type = TD_OPTION_STRING, .value = "FILE", .aliases = "-jf",
+     .help = "read the JSON Schema from a file"},
 };
 /* clang-format on */
-static const td_option_group text_group = {"Text", text_rows, 9};
+static const td_option_group text_group = {"Text", text_rows, 13};
 
 /* clang-format off */
 static const td_option template_rows[] = {
@@ -165,8 +173,6 @@ static const td_option_refusal refusals[] = {
      "speculative decoding is not part of this build"},
     {"--lora --lora-scaled --control-vector --control-vector-scaled --mmproj --image --audio",
      "adapters, images and sound are not part of this build"},
-    {"--grammar --grammar-file -j --json-schema -jf --json-schema-file",
-     "constrained output is not part of this build"},
     {"--mirostat --mirostat-lr --mirostat-ent --dynatemp-range --dynatemp-exp --top-nsigma "
      "--top-n-sigma --adaptive-target --samplers --sampler-seq --sampling-seq",
      "this sampler is not part of this build; docs/OPTIONS.md, \"Sampling\", says which are, and "

@@ -202,6 +202,7 @@ void td_engine_free(td_engine *e) {
     td_arena_clear(&e->scratch);
     td_arena_clear(&e->packed);
     td_dump_clear(&e->dump);
+    td_token_trie_free(e->trie);
     td_tokenizer_free(e->tokenizer);
     td_vocab_clear(&e->vocab);
     td_model_close(e->model);

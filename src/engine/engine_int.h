@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "engine/sampler.h"
 #include "model/model.h"
+#include "text/grammar.h"
 
 /* Writes matching intermediate results to <dir>/<step>-<order>-<name>.npy, order counting all
  * results of a step whether they match or not: sorted by name, the files stand in the order of the
@@ -40,6 +41,8 @@ struct td_sequence {
     int n_left;          /* tokens still to generate; -1: no limit */
     int i_logits;        /* row of engine->logits of the last step, -1: none */
     td_sampler *sampler; /* owned */
+    td_grammar *grammar; /* owned; NULL: none */
+    td_matcher *matcher; /* owned; where the generation stands in the grammar; NULL: none */
     char **stops;        /* owned */
     int n_stop;
     size_t longest_stop;
@@ -55,6 +58,7 @@ struct td_engine {
     td_checkpoint *ckpt; /* owned, like all that follows */
     td_vocab vocab;
     td_tokenizer *tokenizer;
+    td_token_trie *trie; /* made for the first grammar; NULL: none yet */
     td_model *model;
     td_pool *pool;
     td_kv_cache *kv;

@@ -106,7 +106,8 @@ static td_status take_memory(td_sampler *s, const td_sampler_options *options,
         TD_TRY(take(&s->match, s->n_ctx, sizeof *s->match, err));
         TD_TRY(td_sampler_breakers_init(s, options, vocab, err));
     }
-    if (draws || s->seen || o->n_bias > 0) TD_TRY(take(&s->logits, n, sizeof *s->logits, err));
+    if (draws || s->seen || o->n_bias > 0 || vocab->is_constrained)
+        TD_TRY(take(&s->logits, n, sizeof *s->logits, err));
     if (draws) {
         TD_TRY(take(&s->ids, n, sizeof *s->ids, err));
         TD_TRY(take(&s->weights, n, sizeof *s->weights, err));
@@ -162,6 +163,25 @@ void td_sampler_set_random(td_sampler *s, const td_random *random) { s->random =
 
 /* ---- picking ---- */
 
+void td_sampler_allow(td_sampler *s, const uint32_t *words, int n_token) {
+    TD_ASSERT(s->logits);
+    s->allowed = words;
+    s->n_allowed = n_token < s->n_vocab ? n_token : s->n_vocab;
+}
+
+/* Takes out of s->logits what is not allowed, 32 tokens at a time. */
+static void forbid(td_sampler *s) {
+    for (int i = 0; i < s->n_allowed; i += 32) {
+        const uint32_t word = s->allowed[i / 32];
+        if (word == UINT32_MAX) continue;
+        const int n = s->n_allowed - i < 32 ? s->n_allowed - i : 32;
+        for (int j = 0; j < n; j++)
+            if (!(word >> j & 1)) s->logits[i + j] = -INFINITY;
+    }
+    for (int i = s->n_allowed; i < s->n_vocab; i++) s->logits[i] = -INFINITY;
+    s->allowed = NULL;
+}
+
 td_status td_sampler_pick(td_sampler *s, const float *logits, const td_token *history,
                           int n_history, td_token *out, td_err *err) {
     if (s->logits) {
@@ -169,6 +189,7 @@ td_status td_sampler_pick(td_sampler *s, const float *logits, const td_token *hi
             const float x = logits[i];
             s->logits[i] = x >= -INFINITY ? x : -INFINITY; /* false for NaN */
         }
+        if (s->allowed) forbid(s);
         td_sampler_penalize(s, history, n_history);
         logits = s->logits;
     }

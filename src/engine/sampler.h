@@ -1,6 +1,7 @@
 /* sampler.h - from logits to a token.
  *
  * The order, each step skipped when neutral:
+ *   0. what a grammar does not allow becomes -inf
  *   1. logit bias            2. repetition, presence, frequency penalty    3. DRY
  *   4. (temperature 0: argmax, lowest id on ties; done)
  *   5. top-k   6. typical-p   7. top-p   8. min-p   9. XTC   10. temperature   11. draw
@@ -26,6 +27,7 @@ typedef struct td_sampler_vocab {
     const char *(*token_bytes)(const void *user, td_token token,
                                size_t *n); /* may be NULL: DRY without breakers */
     const void *user;
+    bool is_constrained; /* td_sampler_allow will be called */
 } td_sampler_vocab;
 
 /* Copies everything it needs. Out-of-range options are TD_ERR_ARGUMENT naming option, value and
@@ -34,6 +36,10 @@ typedef struct td_sampler_vocab {
 td_status td_sampler_create(td_sampler **out, const td_sampler_options *options,
                             const td_sampler_vocab *vocab, int n_ctx, td_err *err);
 void td_sampler_free(td_sampler *s); /* NULL is fine */
+
+/* For the next pick alone: only tokens t < n_token with bit t % 32 of words[t / 32] set.  Borrowed
+ * until then. */
+void td_sampler_allow(td_sampler *s, const uint32_t *words, int n_token);
 
 /* Chooses a token.  logits [n_vocab] are not changed (NaN counts as -inf; all -inf or NaN gives
  * TD_ERR_ARGUMENT, "the logits are not finite").  history is the sequence so far, prompt included,

@@ -32,6 +32,9 @@ struct td_sampler {
     const td_kernels *kernels; /* borrowed from the process */
     td_random random;
 
+    const uint32_t *allowed; /* borrowed; [(n_allowed + 31) / 32]; NULL: all */
+    int n_allowed;           /* tokens beyond are not allowed */
+
     td_token *bias_tokens; /* owned; [opt.n_bias] */
     float *bias_values;    /* owned; [opt.n_bias] */
 

@@ -39,6 +39,30 @@ static void free_parts(td_sequence *s) {
     free_stops(s);
     td_sampler_free(s->sampler);
     s->sampler = NULL;
+    td_matcher_free(s->matcher);
+    s->matcher = NULL;
+    td_grammar_free(s->grammar);
+    s->grammar = NULL;
+}
+
+/* The grammar, if the options have one, and a matcher for it. */
+static td_status create_matcher(td_sequence *s, const td_sequence_options *o, td_err *err) {
+    td_engine *e = s->engine;
+    if (!o->grammar && !o->json_schema) return TD_OK;
+    if (o->grammar && o->json_schema)
+        return td_fail(err, TD_ERR_ARGUMENT, "a grammar and a JSON Schema exclude each other");
+    if (o->ignore_end)
+        return td_fail(err, TD_ERR_ARGUMENT,
+                       "ignore_end excludes a grammar or JSON Schema, which says itself where the "
+                       "text ends");
+    if (o->grammar)
+        TD_TRY(td_grammar_from_gbnf(&s->grammar, o->grammar, strlen(o->grammar), "grammar",
+                                    e->tokenizer, err));
+    else
+        TD_TRY(td_grammar_from_schema(&s->grammar, o->json_schema, strlen(o->json_schema),
+                                      "JSON Schema", err));
+    if (!e->trie) TD_TRY(td_token_trie_create(&e->trie, e->tokenizer, err));
+    return td_matcher_create(&s->matcher, s->grammar, e->trie, err);
 }
 
 /* A token, a character not yet complete and what is held back: a step appends no more than that. */
@@ -59,10 +83,13 @@ static td_status apply_options(td_sequence *s, const td_sequence_options *o, td_
     static const td_sequence_options defaults;
     if (!o) o = &defaults;
     td_engine *e = s->engine;
-    const td_sampler_vocab vocab = {
-        .n_vocab = e->model->config.n_vocab, .token_bytes = vocab_token_bytes, .user = e};
+    const td_sampler_vocab vocab = {.n_vocab = e->model->config.n_vocab,
+                                    .token_bytes = vocab_token_bytes,
+                                    .user = e,
+                                    .is_constrained = o->grammar || o->json_schema};
     td_sequence fresh = {.engine = e}; /* holds the new parts until all of them are there */
     td_status status = copy_stops(&fresh, o, err);
+    if (status == TD_OK) status = create_matcher(&fresh, o, err);
     if (status == TD_OK)
         status = td_sampler_create(&fresh.sampler, &o->sampler, &vocab, e->n_ctx, err);
     if (status == TD_OK) status = reserve_text(s, fresh.longest_stop, err);
@@ -72,6 +99,8 @@ static td_status apply_options(td_sequence *s, const td_sequence_options *o, td_
     }
     free_parts(s);
     s->sampler = fresh.sampler;
+    s->grammar = fresh.grammar;
+    s->matcher = fresh.matcher;
     s->stops = fresh.stops;
     s->n_stop = fresh.n_stop;
     s->longest_stop = fresh.longest_stop;
@@ -177,6 +206,7 @@ td_status td_sequence_generate(td_sequence *s, int n_max, td_err *err) {
     if (s->n_token == 0)
         return td_fail(err, TD_ERR_ARGUMENT,
                        "nothing to generate from: the sequence has no tokens");
+    if (s->matcher) TD_TRY(td_matcher_reset(s->matcher, err));
     if (s->n_eval == s->n_token) { /* evaluate the last token again for its logits */
         const int usable = td_kv_cache_truncate(s->engine->kv, s->slot, s->n_token - 1);
         s->n_eval = usable;
@@ -267,6 +297,24 @@ static td_status context_full(td_sequence *s, td_event *event, bool *has_event, 
     return TD_OK;
 }
 
+/* The next token, of those that the grammar allows. */
+static td_status pick(td_sequence *s, td_token *token, td_err *err) {
+    if (s->matcher) {
+        const int n_token = td_token_trie_n_token(s->engine->trie);
+        const uint32_t *allowed;
+        TD_TRY(td_matcher_mask(s->matcher, &allowed, err));
+        int i = 0;
+        while (i < n_token && !allowed[i / 32]) i += 32;
+        if (i >= n_token)
+            return td_fail(
+                err, TD_ERR_ARGUMENT,
+                "the grammar leads into a dead end: no token of the model may come next");
+        td_sampler_allow(s->sampler, allowed, n_token);
+    }
+    TD_TRY(td_sampler_pick(s->sampler, td_sequence_logits(s), s->tokens, s->n_token, token, err));
+    return s->matcher ? td_matcher_accept(s->matcher, *token, err) : TD_OK;
+}
+
 td_status td_sequence_advance(td_sequence *s, td_event *event, bool *has_event, td_err *err) {
     *event = (td_event){.seq = s, .token = -1, .text = ""};
     *has_event = false;
@@ -278,14 +326,15 @@ td_status td_sequence_advance(td_sequence *s, td_event *event, bool *has_event, 
     if (s->n_token == s->engine->n_ctx) {
         TD_TRY(context_full(s, event, has_event, err));
     } else {
-        TD_TRY(td_sampler_pick(s->sampler, td_sequence_logits(s), s->tokens, s->n_token,
-                               &event->token, err));
+        TD_TRY(pick(s, &event->token, err));
         *has_event = true;
         s->tokens[s->n_token++] = event->token;
         if (s->n_left > 0) s->n_left--;
         const bool is_end = td_engine_token_is_end(s->engine, event->token);
         if (!is_end || s->show_special) td_detokenizer_add(&s->detokenizer, event->token, &s->held);
         if (is_end && !s->ignore_end)
+            finish(s, event, TD_FINISH_END);
+        else if (s->matcher && !td_matcher_can_continue(s->matcher))
             finish(s, event, TD_FINISH_END);
         else if (release_text(s, false))
             finish(s, event, TD_FINISH_STOP);

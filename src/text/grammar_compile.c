@@ -126,7 +126,7 @@ static bool has_plain_class(const compiler *c, const td_gnode *node) {
 
 /* x* and x+ */
 static td_status compile_star(compiler *c, const td_gnode *node, uint32_t next, uint32_t *out) {
-    uint32_t split, body;
+    uint32_t split = 0, body = 0;
     TD_TRY(add_split(c, next, next, &split));
     const int wide = c->wide;
     c->wide = 1;
@@ -166,7 +166,7 @@ static td_status compile_counted(compiler *c, const td_gnode *node, uint32_t nex
     g->loops[number] =
         (td_gloop){.min = child->nullable ? 0 : node->min, .max = node->max, .exit = next};
     const int wide = c->wide;
-    uint32_t end, body;
+    uint32_t end = 0, body = 0;
     c->loop = (int)number;
     c->wide = 2;
     td_status status = add_pos(c, (td_gpos){.kind = TD_GPOS_LOOP, .a = number}, &end);
@@ -253,7 +253,7 @@ static td_status compile(compiler *c, const td_gnode *node, uint32_t next, uint3
 
 static td_status compile_rule(compiler *c, const td_gnode *node, td_err *err) {
     td_grammar *g = c->g;
-    uint32_t accept, start;
+    uint32_t accept = 0, start = 0;
     c->loop = NO_LOOP;
     c->wide = 0;
     TD_TRY(add_pos(c, (td_gpos){.kind = TD_GPOS_ACCEPT}, &accept));

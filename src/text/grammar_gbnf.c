@@ -268,7 +268,7 @@ static td_status read_token(parser *p, td_gnode **out) {
     if (negated) p->at++;
     if (peek(p) != '<')
         FAIL_AT(p, p->at, TD_ERR_FORMAT, "%s, wanted '<' after '!'", found(p, buffer));
-    uint64_t id;
+    uint64_t id = 0;
     if (p->at + 1 < p->n && p->text[p->at + 1] == '[') {
         p->at += 2;
         TD_TRY(read_number(p, "the number of a token", &id));
@@ -472,7 +472,7 @@ td_status td_grammar_from_gbnf(td_grammar **out, const char *text, size_t n, con
     p->tok = tok;
     p->err = err ? err : &local;
     td_gbuilder_init(&p->b, name);
-    uint32_t root;
+    uint32_t root = 0;
     td_status status = parse(p, &root);
     if (status == TD_OK) status = td_grammar_build(out, &p->b, root, p->err);
     td_gbuilder_clear(&p->b);
