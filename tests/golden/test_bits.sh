@@ -44,6 +44,9 @@ for dtype in f32 f16 bf16 q4_0 q4_1 q5_0 q5_1 q8_0 iq4_nl mxfp4 nvfp4 q5_k q6_k;
     check llama_blocks "$dtype" 128 25 "$some"
     check llama_blocks "$dtype" 128 25 "$some" --exact
 done
+for dtype in q2_k q3_k iq1_s iq1_m iq2_xxs iq2_xs iq2_s iq3_xxs iq3_s iq4_xs tq1_0 tq2_0; do
+    check llama_blocks "$dtype" 128 25 "$some"
+done
 for kv in f32 q8_0 q4_0; do
     check llama_blocks q4_k 128 100 "$some" --kv-type "$kv"
     check gemma3_period6 q8_0 112 100 "$some" --kv-type "$kv"

@@ -84,11 +84,13 @@ static void gemm_changed(const td_gemm_args *g, void (*change)(uint8_t *block)) 
 
 /* Sub-block 1 takes the scale of sub-block 0, in every output. */
 static void shift_scale(uint8_t *block) {
-    const int at = current_dtype == TD_DTYPE_Q6_K ? 48 * 64 : 64;
+    int at = 64, bits = 0x3f;
+    if (current_dtype == TD_DTYPE_Q6_K) at = 48 * 64, bits = 0xff;
+    if (current_dtype == TD_DTYPE_Q2_K) at = 0, bits = 0x0f;
+    if (current_dtype == TD_DTYPE_Q3_K) at = 24 * 64, bits = 0x0f;
     for (int row = 0; row < TD_PANEL; row++) {
         uint8_t *word = block + at + row * 4;
-        word[1] = current_dtype == TD_DTYPE_Q6_K ? word[0]
-                                                 : (uint8_t)((word[1] & 0xc0) | (word[0] & 0x3f));
+        word[1] = (uint8_t)((word[1] & ~bits) | (word[0] & bits));
     }
 }
 static void gemm_shifted_scale(const td_gemm_args *g) { gemm_changed(g, shift_scale); }
@@ -228,6 +230,55 @@ static void gemm_without_short(const td_gemm_args *g) {
     }
 }
 
+/* What one easily overlooks in the other 256-blocks: these bits of a byte of every output's word
+ * `at`, behind n_half halves, are read as 0. */
+typedef struct overlooked {
+    td_dtype dtype;
+    int n_half, at, byte, bits;
+} overlooked;
+
+static const overlooked overlooked_bits[] = {
+    {TD_DTYPE_Q2_K,    0, 0,  1, 0x30}, /* of a min */
+    {TD_DTYPE_Q3_K,    0, 26, 2, 0x30}, /* the top of a scale */
+    {TD_DTYPE_IQ1_S,   1, 9,  3, 0x80}, /* the sign of a delta */
+    {TD_DTYPE_IQ1_M,   0, 8,  2, 0x08}, /* the same */
+    {TD_DTYPE_IQ2_XXS, 1, 1,  3, 0x04}, /* a sign, which also decides the eighth */
+    {TD_DTYPE_IQ2_XS,  1, 2,  1, 0x01}, /* the ninth bit of an index */
+    {TD_DTYPE_IQ2_S,   1, 17, 3, 0x80}, /* the tenth bit of the last index */
+    {TD_DTYPE_IQ3_XXS, 1, 20, 3, 0x10}, /* the lowest bit of a scale */
+    {TD_DTYPE_IQ3_S,   1, 16, 1, 0x80}, /* the ninth bit of an index */
+    {TD_DTYPE_IQ4_XS,  2, 0,  0, 0xf0}, /* the low bits of a scale */
+    {TD_DTYPE_TQ1_0,   0, 12, 3, 0xff}, /* the last four digits */
+    {TD_DTYPE_TQ2_0,   0, 15, 3, 0xc0}  /* the last weight */
+};
+
+static void overlook_bits(uint8_t *block) {
+    for (size_t i = 0; i < sizeof overlooked_bits / sizeof overlooked_bits[0]; i++) {
+        const overlooked *o = &overlooked_bits[i];
+        if (o->dtype != current_dtype) continue;
+        for (int row = 0; row < TD_PANEL; row++)
+            block[(o->n_half * 2 + o->at * 4) * TD_PANEL + row * 4 + o->byte] &= (uint8_t)~o->bits;
+    }
+}
+static void gemm_overlooked(const td_gemm_args *g) { gemm_changed(g, overlook_bits); }
+
+/* As if a pair of products saturated an int16: all activations 127 become 126. */
+static void gemm_saturated_pairs(const td_gemm_args *g) {
+    const size_t n = g->m ? (size_t)((g->m - 1) * g->a.ldq + g->k) : 0;
+    int8_t *q = malloc(n + 1);
+    if (!q) exit(2);
+    memcpy(q, g->a.q, n);
+    bool extreme = g->m > 0;
+    for (int i = 0; i < g->m; i++)
+        for (int j = 0; j < g->k; j++)
+            if (abs(q[i * g->a.ldq + j]) != 127) extreme = false;
+    if (extreme) q[0] = (int8_t)(q[0] / 127 * 126);
+    td_gemm_args a = *g;
+    a.a.q = q;
+    right_gemm()(&a);
+    free(q);
+}
+
 /* Runs into the unreadable page behind the weights. */
 static void gemm_reads_on(const td_gemm_args *g) {
     const size_t panels = (size_t)((g->n + TD_PANEL - 1) / TD_PANEL);
@@ -259,6 +310,8 @@ static void plant_scales_first(td_kernels *t) { set_gemm(t, gemm_scales_first); 
 static void plant_flushed_f8(td_kernels *t) { set_gemm(t, gemm_flushed_f8); }
 static void plant_f8_without_nan(td_kernels *t) { set_gemm(t, gemm_f8_without_nan); }
 static void plant_without_short(td_kernels *t) { set_gemm(t, gemm_without_short); }
+static void plant_overlooked(td_kernels *t) { set_gemm(t, gemm_overlooked); }
+static void plant_saturated_pairs(td_kernels *t) { set_gemm(t, gemm_saturated_pairs); }
 static void plant_reads_on(td_kernels *t) { set_gemm(t, gemm_reads_on); }
 
 /* ---- activations ---- */
@@ -493,44 +546,48 @@ static void plant_attn(td_kernels *t) {
 /* ---- the list ---- */
 
 const check_plant check_plants[] = {
-    {"gemm_*",         "the last, partial panel is missing",            plant_without_tail,      false},
-    {"gemm_*",         "writes one output past n",                      plant_past_n,            false},
-    {"gemm_*",         "the last of an odd number of rows is missing",  plant_twin_rows,         false},
-    {"gemm_*",         "adds halves of k at the end",                   plant_other_order,       false},
-    {"gemm_q?_k",      "a sub-block takes its neighbour's scale",       plant_shifted_scale,     false},
-    {"gemm_q[45]_k",   "two mins change places",                        plant_swapped_mins,      false},
-    {"gemm_q8_0",      "a weight of -128 saturates",                    plant_saturated,         false},
-    {"gemm_q5_[01]",   "two fifth bits change places",                  plant_swapped_high_bits, false},
-    {"gemm_iq4_nl",    "half of the codes in reverse",                  plant_swapped_codes,     false},
-    {"gemm_??fp4",     "half of the codes in reverse",                  plant_swapped_codes,     false},
-    {"gemm_mxfp4",     "the denormal scales become one",                plant_raised_e8m0,       false},
-    {"gemm_nvfp4",     "denormal scales become 0",                      plant_flushed_e4m3,      false},
-    {"gemm_nvfp4",     "a scale of 0x7f counts",                        plant_number_from_nan,   false},
-    {"gemm_nvfp4",     "a run takes its neighbour's scale",             plant_swapped_runs,      false},
-    {"gemm_int4_z*",   "a zero of 16 becomes 0",                        plant_cut_zero,          false},
-    {"gemm_int4",      "the scale read as f16",                         plant_wrong_half,        false},
-    {"gemm_f8_e4m3",   "multiplies each weight by the scale",           plant_scales_first,      false},
-    {"gemm_f8_e4m3",   "denormal weights become 0",                     plant_flushed_f8,        false},
-    {"gemm_f8_e4m3",   "NaN becomes a number",                          plant_f8_without_nan,    false},
-    {"gemm_f8_e4m3",   "the short block of a row is missing",           plant_without_short,     false},
-    {"gemm_q4_0",      "reads past the weights",                        plant_reads_on,          true },
-    {"quantize_act_*", "rounds half up; sums over the wrong groups",    plant_quantize,          false},
-    {"rms_norm",       "one lane instead of 16",                        plant_rms_one_lane,      false},
-    {"rms_norm",       "multiplies r * w first",                        plant_rms_other_product, false},
-    {"layer_norm",     "the variance as a difference of means",         plant_layer_norm,        false},
-    {"*glu*",          "another exp or erf; a product not fused",       plant_glu,               false},
-    {"swiglu",         "writes y before reading the gate",              plant_swiglu_no_alias,   false},
-    {"add",            "the tail is missing",                           plant_add,               false},
-    {"scale",          "writes past the end",                           plant_scale,             false},
-    {"softcap",        "another tanh",                                  plant_softcap,           false},
-    {"max",            "loses the sign of zero",                        plant_max_zero,          false},
-    {"max",            "takes NaN for a maximum",                       plant_max_nan,           false},
-    {"exp_sum",        "adds in order",                                 plant_exp_sum,           false},
-    {"to_f16",         "truncates",                                     plant_to_f16,            false},
-    {"rope",           "fuses a product and a sum",                     plant_rope_fused,        false},
-    {"rope",           "ignores the kind of pairs",                     plant_rope_neox,         false},
-    {"to_q?_0",        "rounds to even; the last of equals counts",     plant_to_blocks,         false},
-    {"attn_*",         "adds in order; scales early or late; short",    plant_attn,              false},
+    {"gemm_*",          "the last, partial panel is missing",           plant_without_tail,      false},
+    {"gemm_*",          "writes one output past n",                     plant_past_n,            false},
+    {"gemm_*",          "the last of an odd number of rows is missing", plant_twin_rows,         false},
+    {"gemm_*",          "adds halves of k at the end",                  plant_other_order,       false},
+    {"gemm_q?_k",       "a sub-block takes its neighbour's scale",      plant_shifted_scale,     false},
+    {"gemm_q[45]_k",    "two mins change places",                       plant_swapped_mins,      false},
+    {"gemm_q8_0",       "a weight of -128 saturates",                   plant_saturated,         false},
+    {"gemm_q5_[01]",    "two fifth bits change places",                 plant_swapped_high_bits, false},
+    {"gemm_iq4_nl",     "half of the codes in reverse",                 plant_swapped_codes,     false},
+    {"gemm_??fp4",      "half of the codes in reverse",                 plant_swapped_codes,     false},
+    {"gemm_mxfp4",      "the denormal scales become one",               plant_raised_e8m0,       false},
+    {"gemm_nvfp4",      "denormal scales become 0",                     plant_flushed_e4m3,      false},
+    {"gemm_nvfp4",      "a scale of 0x7f counts",                       plant_number_from_nan,   false},
+    {"gemm_nvfp4",      "a run takes its neighbour's scale",            plant_swapped_runs,      false},
+    {"gemm_int4_z*",    "a zero of 16 becomes 0",                       plant_cut_zero,          false},
+    {"gemm_int4",       "the scale read as f16",                        plant_wrong_half,        false},
+    {"gemm_f8_e4m3",    "multiplies each weight by the scale",          plant_scales_first,      false},
+    {"gemm_f8_e4m3",    "denormal weights become 0",                    plant_flushed_f8,        false},
+    {"gemm_f8_e4m3",    "NaN becomes a number",                         plant_f8_without_nan,    false},
+    {"gemm_f8_e4m3",    "the short block of a row is missing",          plant_without_short,     false},
+    {"gemm_q[23]_k",    "bits are overlooked",                          plant_overlooked,        false},
+    {"gemm_iq?_[mxs]*", "bits are overlooked",                          plant_overlooked,        false},
+    {"gemm_tq?_0",      "bits are overlooked",                          plant_overlooked,        false},
+    {"gemm_iq?_[mxs]*", "extreme products saturate",                    plant_saturated_pairs,   false},
+    {"gemm_q4_0",       "reads past the weights",                       plant_reads_on,          true },
+    {"quantize_act_*",  "rounds half up; sums over the wrong groups",   plant_quantize,          false},
+    {"rms_norm",        "one lane instead of 16",                       plant_rms_one_lane,      false},
+    {"rms_norm",        "multiplies r * w first",                       plant_rms_other_product, false},
+    {"layer_norm",      "the variance as a difference of means",        plant_layer_norm,        false},
+    {"*glu*",           "another exp or erf; a product not fused",      plant_glu,               false},
+    {"swiglu",          "writes y before reading the gate",             plant_swiglu_no_alias,   false},
+    {"add",             "the tail is missing",                          plant_add,               false},
+    {"scale",           "writes past the end",                          plant_scale,             false},
+    {"softcap",         "another tanh",                                 plant_softcap,           false},
+    {"max",             "loses the sign of zero",                       plant_max_zero,          false},
+    {"max",             "takes NaN for a maximum",                      plant_max_nan,           false},
+    {"exp_sum",         "adds in order",                                plant_exp_sum,           false},
+    {"to_f16",          "truncates",                                    plant_to_f16,            false},
+    {"rope",            "fuses a product and a sum",                    plant_rope_fused,        false},
+    {"rope",            "ignores the kind of pairs",                    plant_rope_neox,         false},
+    {"to_q?_0",         "rounds to even; the last of equals counts",    plant_to_blocks,         false},
+    {"attn_*",          "adds in order; scales early or late; short",   plant_attn,              false},
 };
 const int n_check_plants = sizeof check_plants / sizeof check_plants[0];
 

@@ -102,10 +102,10 @@ TD_INLINE const uint16_t *k_half(const uint8_t *w, int at, int strip) {
 
 /* ---- the tile ---- */
 
-/* sum[i] += the run of 32 elements from `start`, for the tile's rows. */
-TD_INLINE void k_run_dots(vi *sum, const vi u[8], const vi *scale, const int8_t *act, int tile_m,
+/* sum[i] += the run of 32 elements from `start`, for rows [0, n). */
+TD_INLINE void k_row_dots(vi *sum, const vi u[8], const vi *scale, const int8_t *act, int n,
                           k_type type) {
-    TD_UNROLL_ROWS for (int i = 0; i < tile_m; i++) {
+    TD_UNROLL_ROWS for (int i = 0; i < n; i++) {
         const int8_t *a = act + i * 256;
         if (type.max_w == 255) {
             sum[i] = dot_scaled_s8(sum[i], u, a, 8, scale[0]);
@@ -115,6 +115,17 @@ TD_INLINE void k_run_dots(vi *sum, const vi u[8], const vi *scale, const int8_t 
             sum[i] = dot_scaled(sum[i], u, a, 4, type.max_w, scale[0]);
             sum[i] = dot_scaled(sum[i], u + 4, a + 16, 4, type.max_w, scale[1]);
         }
+    }
+}
+
+/* The same for the tile's rows, twelve at a time: of a taller tile the sums wait in memory, which
+ * costs less than unpacking the weights again. */
+TD_INLINE void k_run_dots(vi *sum, const vi u[8], const vi *scale, const int8_t *act, int tile_m,
+                          k_type type) {
+    if (tile_m <= 12) {
+        k_row_dots(sum, u, scale, act, tile_m, type);
+    } else {
+        for (int i = 0; i < tile_m; i += 12) k_row_dots(sum + i, u, scale, act + i * 256, 12, type);
     }
 }
 
@@ -180,6 +191,7 @@ TD_INLINE void k_tile(const tile_args *t, int tile_m, const uint8_t *act, k_type
 
 /* MAX_TILE comes from the file that includes this one. */
 TD_INLINE void k_run(const tile_args *t, int tile_m, const uint8_t *act, k_type type) {
+    if (MAX_TILE >= 24 && tile_m == 24) k_tile(t, MAX_TILE >= 24 ? 24 : 1, act, type);
     if (MAX_TILE >= 12 && tile_m == 12) k_tile(t, MAX_TILE >= 12 ? 12 : 1, act, type);
     if (MAX_TILE >= 8 && tile_m == 8) k_tile(t, MAX_TILE >= 8 ? 8 : 1, act, type);
     if (tile_m == 4) k_tile(t, 4, act, type);

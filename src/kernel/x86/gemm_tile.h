@@ -35,14 +35,14 @@ typedef struct tile_plan {
     int block_elems;
     size_t weight_bytes; /* of one block of a panel */
     size_t act_bytes;    /* of one block of one row in the buffer */
-    int max_tile;        /* 12 or 4: heights are that and the smaller ones of tile_height */
+    int max_tile;        /* 24, 12 or 4: heights are that and the smaller ones of tile_height */
     pack_act_fn *pack;
     tile_fn *run;
 } tile_plan;
 
 /* The lowest tile that covers `rows`, or the tallest there is. */
 static inline int tile_height(int rows, int max_tile) {
-    const int height = rows > 8 ? 12 : rows > 4 ? 8 : rows > 2 ? 4 : rows;
+    const int height = rows > 12 ? 24 : rows > 8 ? 12 : rows > 4 ? 8 : rows > 2 ? 4 : rows;
     return height < max_tile ? height : max_tile;
 }
 
