@@ -1,8 +1,9 @@
 /* quantize.h - scalar conversion between float32 and every block type.
  *
  * These are the definitions the kernels are measured against.  Dequantizing gives, bit for bit,
- * what the `gguf` Python package gives; so does quantizing for the types that package quantizes
- * (BF16 F16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0). */
+ * what the `gguf` Python package gives; so does quantizing without importance for the types that
+ * package quantizes (BF16 F16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 TQ1_0 TQ2_0 MXFP4).  For the other types the
+ * error, weighted as llama.cpp weights it, is what counts. */
 #ifndef TD_TENSOR_QUANTIZE_H
 #define TD_TENSOR_QUANTIZE_H
 
@@ -16,8 +17,14 @@
  * and dtype is readable: both are checked when a tensor is opened, so this cannot fail. */
 void td_dequantize_row(td_dtype dtype, const void *src, float *y, size_t k);
 
-/* The blocks of x[k] at dst.  TD_ERR_UNSUPPORTED for a type without a quantizer. */
+/* The blocks of x[k] at dst.  TD_ERR_UNSUPPORTED for a type without a quantizer.  NaN and infinity
+ * give blocks that stand for anything. */
 td_status td_quantize_row(td_dtype dtype, const float *x, void *dst, size_t k, td_err *err);
+
+/* The same; `importance` is NULL or says for each column how much an error there counts, such as
+ * the mean square of the activations that meet it: [k], finite and not negative. */
+td_status td_quantize_row_weighted(td_dtype dtype, const float *x, const float *importance,
+                                   void *dst, size_t k, td_err *err);
 
 /* True if td_quantize_row knows the type. */
 bool td_dtype_can_quantize(td_dtype dtype);

@@ -4,7 +4,7 @@ static const struct {
     td_dtype dtype;
     uint64_t seed;
     uint64_t random, extreme; /* of the dequantized blocks */
-    uint64_t quantized;       /* of the blocks made from floats; 0: no quantizer */
+    uint64_t quantized;       /* of the blocks made from floats; 0: the package has no quantizer */
 } golden_blocks[] = {
     {TD_DTYPE_F16, 1000, 0xbb61a182b1dbfb7b, 0x99d580eb92de0e08, 0xb3514435a5d17279},
     {TD_DTYPE_BF16, 1001, 0x18b05433ff866d5f, 0x6f1cf6c5a77cbdaf, 0x6f69c3ea7ae8fd03},
@@ -27,9 +27,9 @@ static const struct {
     {TD_DTYPE_IQ3_S, 1018, 0x8c13f082cde5e7af, 0xa206aee044db9c8d, 0x0000000000000000},
     {TD_DTYPE_IQ4_NL, 1019, 0x2d2a30a3c2d2e29c, 0x49d9ee6d9b95e756, 0x0000000000000000},
     {TD_DTYPE_IQ4_XS, 1020, 0x3bed259cee16e37e, 0xe840f09846244009, 0x0000000000000000},
-    {TD_DTYPE_TQ1_0, 1021, 0x3e73562a063a3343, 0x794c23716dd63971, 0x0000000000000000},
-    {TD_DTYPE_TQ2_0, 1022, 0x46a902f386c7c92e, 0x4e900db85c9accc6, 0x0000000000000000},
-    {TD_DTYPE_MXFP4, 1023, 0xb785463826a8843f, 0x8bb88cb81fc4939a, 0x0000000000000000},
+    {TD_DTYPE_TQ1_0, 1021, 0x3e73562a063a3343, 0x794c23716dd63971, 0xdae60011901e4ccb},
+    {TD_DTYPE_TQ2_0, 1022, 0x46a902f386c7c92e, 0x4e900db85c9accc6, 0x516bdebf2aa4d53a},
+    {TD_DTYPE_MXFP4, 1023, 0xb785463826a8843f, 0x8bb88cb81fc4939a, 0x5080eaf727c549a8},
     {TD_DTYPE_NVFP4, 1024, 0x5a98c36837a0caf4, 0xef0be4b79f8335c4, 0x0000000000000000},
 };
 /* clang-format on */

@@ -45,7 +45,7 @@ TYPES = {
     "mxfp4": (17, 32, []),
     "nvfp4": (36, 64, []),
 }
-QUANTIZABLE = ["f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0"]
+QUANTIZABLE = ["f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "tq1_0", "tq2_0", "mxfp4"]
 
 # Zero, the smallest and largest denormal, the smallest normal, one, the largest; both signs.
 EXTREME_SCALES = [s | h for h in (0x0000, 0x0001, 0x03FF, 0x0400, 0x3C00, 0x7BFF) for s in (0, 0x8000)]
@@ -120,9 +120,9 @@ def extreme_blocks(name):
     return np.stack(out)
 
 
-def floats(seed, n_block):
-    """Blocks of 32 floats, of a kind that depends on the block's number mod 8."""
-    w = (words(seed, 32 * n_block) >> U64(32)).astype(np.uint32).reshape(n_block, 32)
+def floats(seed, n_block, n):
+    """Blocks of n floats, of a kind that depends on the block's number mod 8."""
+    w = (words(seed, n * n_block) >> U64(32)).astype(np.uint32).reshape(n_block, n)
     sign, mant = w & np.uint32(0x80000000), w & np.uint32(0x7FFFFF)
     small = (w >> np.uint32(28)).astype(np.int32)
     kinds = [
@@ -154,7 +154,9 @@ def main():
         dq = [gguf.quants.dequantize(b, qtype).reshape(-1).view(np.uint32) for b in (random, extreme)]
         quantized = 0
         if name in QUANTIZABLE:
-            x = floats(seed, N_BLOCK).reshape(N_BLOCK, 32)
+            n = max(32, TYPES[name][1])
+            n_block = N_BLOCK * 32 // n
+            x = floats(seed, n_block, n).reshape(n_block, n)
             q = gguf.quants.quantize(x, qtype)
             quantized = fingerprint(np.ascontiguousarray(q).view(np.uint8).reshape(-1))
         rows.append((name, seed, fingerprint(dq[0]), fingerprint(dq[1]), quantized))
@@ -164,7 +166,7 @@ def main():
     out.write("/* clang-format off */\n")
     out.write("static const struct {\n    td_dtype dtype;\n    uint64_t seed;\n")
     out.write("    uint64_t random, extreme; /* of the dequantized blocks */\n")
-    out.write("    uint64_t quantized;       /* of the blocks made from floats; 0: no quantizer */\n")
+    out.write("    uint64_t quantized;       /* of the blocks made from floats; 0: the package has no quantizer */\n")
     out.write("} golden_blocks[] = {\n")
     for name, seed, r, e, q in rows:
         out.write("    {TD_DTYPE_%s, %d, 0x%016x, 0x%016x, 0x%016x},\n" % (name.upper(), seed, r, e, q))

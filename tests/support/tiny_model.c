@@ -195,6 +195,9 @@ static void random_block(td_dtype dtype, uint64_t key, uint64_t i_block, float d
     if (form.dmin >= 0) memcpy(dst + form.dmin, &dmin, 2);
 }
 
+/* Types whose values are quantized; of the others any block will do. */
+static bool is_simple(td_dtype dtype) { return dtype <= TD_DTYPE_Q8_0 || dtype == TD_DTYPE_BF16; }
+
 /* The blocks of one tensor; the caller frees them. */
 static uint8_t *make_blocks(const writer *w, const char *name, const float *values, size_t n_in,
                             size_t n_out, size_t *n_bytes) {
@@ -208,7 +211,7 @@ static uint8_t *make_blocks(const writer *w, const char *name, const float *valu
     float deviation = amplitude(name, n_in) / sqrtf(3.0F);
     for (size_t r = 0; r < n_out; r++) {
         uint8_t *row = blocks + r * row_bytes;
-        if (td_dtype_can_quantize(w->dtype)) {
+        if (is_simple(w->dtype)) {
             if (td_quantize_row(w->dtype, values + r * n_in, row, n_in, &err) != TD_OK)
                 die(name, err.msg);
         } else {

@@ -17,7 +17,7 @@
 #include "golden/blocks.h"
 
 #define GOLDEN 0x9E3779B97F4A7C15u
-enum { N_BLOCK = 100000, CHUNK = 1000, FLOATS_PER_BLOCK = 32 };
+enum { N_BLOCK = 100000, CHUNK = 1000 };
 
 static uint64_t mix(uint64_t x) {
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
@@ -167,15 +167,16 @@ static float make_float(uint64_t i_block, uint32_t w, uint32_t w0) {
 
 static uint64_t quantized_fingerprint(td_dtype dtype, uint64_t seed) {
     const td_dtype_info *info = td_dtype_get_info((int)dtype);
-    const size_t bytes = (size_t)(FLOATS_PER_BLOCK / info->block_elems * info->block_bytes);
+    const size_t n = info->block_elems < 32 ? 32 : (size_t)info->block_elems;
+    const size_t bytes = n / (size_t)info->block_elems * (size_t)info->block_bytes;
     uint64_t h = 0, at = 0;
-    for (uint64_t i = 0; i < N_BLOCK; i++) {
-        float x[FLOATS_PER_BLOCK];
-        uint8_t out[4 * FLOATS_PER_BLOCK];
-        const uint32_t w0 = (uint32_t)(word(seed, FLOATS_PER_BLOCK * i) >> 32);
-        for (uint64_t j = 0; j < FLOATS_PER_BLOCK; j++)
-            x[j] = make_float(i, (uint32_t)(word(seed, FLOATS_PER_BLOCK * i + j) >> 32), w0);
-        assert_int_equal(td_quantize_row(dtype, x, out, FLOATS_PER_BLOCK, NULL), TD_OK);
+    for (uint64_t i = 0; i < N_BLOCK * 32 / n; i++) {
+        float x[256];
+        uint8_t out[128];
+        const uint32_t w0 = (uint32_t)(word(seed, n * i) >> 32);
+        for (uint64_t j = 0; j < n; j++)
+            x[j] = make_float(i, (uint32_t)(word(seed, n * i + j) >> 32), w0);
+        assert_int_equal(td_quantize_row(dtype, x, out, n, NULL), TD_OK);
         h += fingerprint_u8(out, bytes, &at);
     }
     return h;
@@ -208,7 +209,7 @@ static void test_golden_quantize(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof golden_blocks / sizeof golden_blocks[0]; i++) {
         const td_dtype dtype = golden_blocks[i].dtype;
-        assert_int_equal(td_dtype_can_quantize(dtype), golden_blocks[i].quantized != 0);
+        assert_true(td_dtype_can_quantize(dtype));
         if (!golden_blocks[i].quantized) continue;
         if (quantized_fingerprint(dtype, golden_blocks[i].seed) != golden_blocks[i].quantized)
             fail_msg("%s: quantized blocks differ", td_dtype_name((int)dtype));
@@ -314,31 +315,37 @@ static void test_quantize_refuses(void **state) {
     td_err err;
     const float x[32] = {0};
     uint8_t out[256];
-    assert_int_equal(td_quantize_row(TD_DTYPE_Q4_K, x, out, 32, &err), TD_ERR_UNSUPPORTED);
-    assert_non_null(strstr(err.msg, "q4_k"));
+    assert_int_equal(td_quantize_row(TD_DTYPE_INT4, x, out, 32, &err), TD_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.msg, "int4"));
     assert_int_equal(td_quantize_row((td_dtype)99, x, out, 32, &err), TD_ERR_UNSUPPORTED);
     assert_int_equal(td_quantize_row(TD_DTYPE_Q8_0, x, out, 31, &err), TD_ERR_ARGUMENT);
+    assert_int_equal(td_quantize_row(TD_DTYPE_Q4_K, x, out, 32, &err), TD_ERR_ARGUMENT);
+    assert_non_null(strstr(err.msg, "q4_k"));
     assert_int_equal(td_quantize_row(TD_DTYPE_Q8_0, x, out, 0, &err), TD_OK);
 }
 
-/* NaN, infinities and denormal scales must stay within the block and without undefined behaviour.
- */
+/* NaN, infinities and denormal scales must stay within the block and without undefined behaviour,
+ * and importance that is zero everywhere, or huge, must too. */
 static void test_quantize_survives(void **state) {
     (void)state;
     static const float odd[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 1e-45f, 1e-39f, 0.0f};
+    static const float importances[] = {0, 1, 1e-45f, 3e38f};
     for (size_t i = 0; i < sizeof golden_blocks / sizeof golden_blocks[0]; i++) {
         const td_dtype dtype = golden_blocks[i].dtype;
-        if (!td_dtype_can_quantize(dtype)) continue;
+        const td_dtype_info *info = td_dtype_get_info((int)dtype);
         for (int a = 0; a < 64; a++) {
-            float x[32], y[32];
-            uint8_t out[65];
-            for (int j = 0; j < 32; j++)
+            float x[256], y[256], importance[256];
+            uint8_t out[513];
+            for (int j = 0; j < 256; j++) {
                 x[j] = j % 3 == 0 ? odd[a / 8] : j % 5 == 0 ? odd[a % 8] : 1;
+                importance[j] = importances[(a + (a % 3 ? j : 0)) % 4];
+            }
             memset(out, 0xA5, sizeof out);
-            assert_int_equal(td_quantize_row(dtype, x, out, 32, NULL), TD_OK);
-            const td_dtype_info *info = td_dtype_get_info((int)dtype);
-            assert_int_equal(out[32 / info->block_elems * info->block_bytes], 0xA5);
-            td_dequantize_row(dtype, out, y, 32);
+            assert_int_equal(td_quantize_row(dtype, x, out, 256, NULL), TD_OK);
+            assert_int_equal(out[256 / info->block_elems * info->block_bytes], 0xA5);
+            td_dequantize_row(dtype, out, y, 256);
+            assert_int_equal(td_quantize_row_weighted(dtype, x, importance, out, 256, NULL), TD_OK);
+            assert_int_equal(out[256 / info->block_elems * info->block_bytes], 0xA5);
         }
     }
 }
