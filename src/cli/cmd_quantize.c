@@ -215,6 +215,14 @@ static void say_result(const td_quantize_result *r) {
                    r->n_fell_back);
 }
 
+/* Of a dry run: one that writes has refused. */
+static void say_needs(const job *j, const td_quantize_result *r) {
+    if (r->n_needs_imatrix > 0 && !j->options.imatrix)
+        td_cmd_say(
+            "%zu tensors need an importance matrix, and none is given: this would be refused",
+            r->n_needs_imatrix);
+}
+
 static void print_plan(const job *j, const td_mix_choice *choices) {
     for (size_t i = 0; i < j->source.n_tensor; i++) {
         const td_tensor *t = j->source.tensors[i];
@@ -266,6 +274,7 @@ static td_status quantize(job *j, td_err *err) {
     td_quantize_result r;
     TD_TRY(j->path ? convert(j, &r, err) : plan(j, &r, err));
     say_result(&r);
+    say_needs(j, &r);
     return TD_OK;
 }
 

@@ -56,8 +56,7 @@ static td_status check_conversion(const td_quantize_options *o, const td_tensor 
     if (!td_dtype_can_quantize(choice->dtype))
         return td_fail(err, TD_ERR_UNSUPPORTED, "tensor '%s': type %s cannot be written", t->name,
                        td_dtype_name((int)choice->dtype));
-    const float *importance;
-    return find_importance(o, t, choice, &importance, err);
+    return TD_OK;
 }
 
 static td_status count_bytes(td_quantize_result *r, const td_tensor *t, td_dtype to, td_err *err) {
@@ -83,6 +82,19 @@ td_status td_quantize_plan(const td_quantize_options *o, td_mix_choice *choices,
         TD_TRY(count_bytes(r, s->tensors[i], choices[i].dtype, err));
         r->n_quantized += choices[i].dtype != s->tensors[i]->dtype;
         r->n_fell_back += choices[i].fell_back;
+        if (choices[i].needs_imatrix && choices[i].dtype != s->tensors[i]->dtype)
+            r->n_needs_imatrix++;
+    }
+    return TD_OK;
+}
+
+static td_status check_importance(const td_quantize_options *o, const td_mix_choice *choices,
+                                  td_err *err) {
+    const td_quantize_source *s = o->source;
+    for (size_t i = 0; i < s->n_tensor; i++) {
+        const float *importance;
+        if (choices[i].dtype != s->tensors[i]->dtype)
+            TD_TRY(find_importance(o, s->tensors[i], &choices[i], &importance, err));
     }
     return TD_OK;
 }
@@ -265,6 +277,7 @@ static td_status run_all(run *j, td_quantize_result *r, td_err *err) {
     j->choices = td_calloc(o->source->n_tensor, sizeof *j->choices);
     if (!j->choices) return td_fail_nomem(err, "the tensor table", o->source->n_tensor);
     TD_TRY(td_quantize_plan(o, j->choices, r, err));
+    TD_TRY(check_importance(o, j->choices, err));
     j->n_all = r->n_bytes_out;
     j->n_worker = o->n_thread > 0 ? o->n_thread : td_topology_n_cpu();
     TD_TRY(td_pool_create(&j->pool, j->n_worker, err));

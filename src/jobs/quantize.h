@@ -44,11 +44,12 @@ typedef struct td_quantize_options {
 
 typedef struct td_quantize_result {
     size_t n_tensor, n_quantized, n_fell_back;
+    size_t n_needs_imatrix;                   /* tensors of types that make garbage without one */
     uint64_t n_elem, n_bytes_in, n_bytes_out; /* of tensors */
 } td_quantize_result;
 
 /* Chooses types: fills choices[source->n_tensor] and the result.  Refuses what the run would refuse
- * without looking at weights. */
+ * without looking at weights, but for a missing importance matrix. */
 td_status td_quantize_plan(const td_quantize_options *o, td_mix_choice *choices,
                            td_quantize_result *r, td_err *err);
 
