@@ -92,6 +92,7 @@ td_status td_pattern_find(const td_pattern_set *set, const char *name, int *i_pa
             *i_pattern = i;
             return TD_OK;
         }
+        if (found == PCRE2_ERROR_NOMEMORY) return td_fail_nomem(err, "a pattern", HEAP_LIMIT_KIB);
         if (found != PCRE2_ERROR_NOMATCH)
             return td_fail(err, TD_ERR_ARGUMENT,
                            "the pattern '%s' takes too long for the name '%s'",
