@@ -14,7 +14,7 @@
 #include "cli/cmd.h"
 #include "cli/interrupt.h"
 #include "cli/out.h"
-#include "jobs/quantize.h"
+#include "jobs/quantize_model.h"
 #include "tensor/quantize.h"
 
 enum { MAX_TYPES_FILE = 16 << 20 };

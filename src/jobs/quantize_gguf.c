@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "jobs/quantize.h"
+#include "jobs/quantize_model.h"
 
 typedef struct gguf_source {
     const td_checkpoint *ckpt; /* borrowed */

@@ -18,11 +18,6 @@ static inline uint32_t load_u32(const uint8_t *p) {
 
 static inline float load_f16(const uint8_t *p) { return td_f16_to_f32(load_u16(p)); }
 
-/* dequantize.c: the scales of FP4 blocks, halved because td_fp4_values are doubled.  A byte of E8M0
- * stands for 2^(e - 128); of E4M3 the sign bit says nothing, and what would be NaN is 0. */
-float td_e8m0_half_to_f32(uint8_t e);
-float td_ue4m3_half_to_f32(uint8_t e4m3);
-
 /* dequantize_k.c */
 void td_dequantize_q2_k(const uint8_t *src, float *y, size_t k);
 void td_dequantize_q3_k(const uint8_t *src, float *y, size_t k);

@@ -53,7 +53,7 @@ printf 'some text\n' >"$tmp/text"
 : >"$tmp/empty"
 
 # ---- help and version ----
-commands="run inspect tokenize template logits perplexity bench"
+commands="run inspect tokenize template logits perplexity bench quantize"
 expect 0 '' --help
 expect 0 '' --version
 for c in $commands; do
@@ -122,6 +122,12 @@ expect 2 "wanted: tandem perplexity MODEL FILE" perplexity x
 expect 2 "wanted 4 to" perplexity x y -c 3
 expect 2 "exclude each other" perplexity x y --exact --compare-exact
 expect 2 "wanted 1 to 1000" bench x -r 0
+expect 2 "wanted: tandem quantize MODEL FILE" quantize x Q8_0
+expect 2 "did you mean 'Q4_K_M'" quantize x y Q4_KM
+expect 2 "'q9' is no type" quantize x y Q8_0 --output-tensor-type q9
+expect 2 "wanted PATTERN=TYPE" quantize x y Q8_0 --tensor-type attn_q
+expect 2 "exclude each other" quantize x y Q8_0 --include-weights a --exclude-weights b
+expect 2 "always one file" quantize x y Q8_0 --keep-split
 
 # ---- failures: exit code 1, and no file left behind ----
 for c in run inspect tokenize bench; do
@@ -140,8 +146,11 @@ expect 1 "/nowhere/log" run x -p a --log-file /nowhere/log
 expect 1 "bad.gguf" run "$tmp/bad.gguf" -p a --logprobs "$tmp/probs"
 expect 1 "bad.gguf" logits "$tmp/bad.gguf" --tokens 1 -o "$tmp/logits.npy"
 expect 1 "bad.gguf" perplexity "$tmp/bad.gguf" "$tmp/text"
+expect 1 "bad.gguf" quantize "$tmp/bad.gguf" "$tmp/new.gguf" Q8_0
+expect 1 "$tmp/none" quantize "$tmp/bad.gguf" "$tmp/new.gguf" Q8_0 --imatrix "$tmp/none"
+expect 1 "bad.gguf: " quantize "$tmp/bad.gguf" "$tmp/new.gguf" Q8_0 --imatrix "$tmp/bad.gguf"
 expect 1 "cannot open" template "$tmp/none.jinja" --messages "$tmp/text"
-[ -z "$(find "$tmp" -name 'probs*' -o -name '*.npy*')" ]
+[ -z "$(find "$tmp" -name 'probs*' -o -name '*.npy*' -o -name 'new*')" ]
 verdict $? "failed commands leave no file behind"
 
 # ---- environment and config file ----
@@ -211,6 +220,38 @@ if [ -f "$vocab" ]; then
 else
     skip "tokenize and inspect" "no $vocab"
 fi
+
+# ---- quantize: a model of one matrix, 64 by 2 ----
+# A GGUF header, one key, one tensor info, padding to 128 bytes, zeros.
+{
+    printf 'GGUF\003\000\000\000\001\000\000\000\000\000\000\000\001\000\000\000\000\000\000\000'
+    printf '\024\000\000\000\000\000\000\000general.architecture'
+    printf '\010\000\000\000\005\000\000\000\000\000\000\000llama'
+    printf '\010\000\000\000\000\000\000\000a.weight\002\000\000\000'
+    printf '\100\000\000\000\000\000\000\000\002\000\000\000\000\000\000\000'
+    printf '\000\000\000\000\000\000\000\000\000\000\000\000'
+    dd if=/dev/zero bs=1 count=539 2>/dev/null
+} >"$tmp/small.gguf"
+expect 0 "1 tensors, 1 of them converted" quantize "$tmp/small.gguf" "$tmp/new.gguf" q8_0 --threads 2
+"$TANDEM" inspect "$tmp/new.gguf" --tensors | grep -q 'a.weight.*q8_0'
+verdict $? "quantize writes the type"
+expect 0 "another type than the mix" quantize "$tmp/small.gguf" "$tmp/new.gguf" Q4_K_M
+expect 2 "--allow-requantize" quantize "$tmp/new.gguf" "$tmp/newer.gguf" Q8_0
+expect 2 "is the model itself" quantize "$tmp/new.gguf" "$tmp/new.gguf" COPY
+expect 0 '' quantize "$tmp/new.gguf" "$tmp/newer.gguf" Q8_0 --allow-requantize
+cp "$tmp/newer.gguf" "$tmp/copy.gguf"
+expect 0 '' quantize "$tmp/copy.gguf" "$tmp/newer.gguf" COPY
+cmp -s "$tmp/copy.gguf" "$tmp/newer.gguf"
+verdict $? "quantize to COPY changes nothing"
+rm "$tmp/newer.gguf"
+[ "$("$TANDEM" quantize --dry-run "$tmp/small.gguf" IQ2_M 2>"$tmp/err" | tr -s ' ')" = "a.weight f32 -> iq4_nl (fallback)" ]
+verdict $? "quantize --dry-run prints types"
+printf 'b=f16\na\\.W=Q5_1 c=f16\n' >"$tmp/types"
+"$TANDEM" quantize --dry-run "$tmp/small.gguf" Q8_0 --tensor-type-file "$tmp/types" 2>/dev/null | grep -q 'f32 -> q5_1'
+verdict $? "quantize --tensor-type-file"
+expect 1 "No such file" quantize "$tmp/small.gguf" /nowhere/new.gguf Q8_0
+[ ! -e "$tmp/newer.gguf" ]
+verdict $? "quantize leaves nothing of what failed"
 
 echo "1..$n"
 exit $status

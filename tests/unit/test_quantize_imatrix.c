@@ -167,7 +167,7 @@ static void test_old_lies(void **state) {
         {1,          0x7FFFFFFF, 3,          "length of a name" },
         {1,          1,          0,          "number of values" },
         {1,          1,          0x40000001, "number of values" },
-        {1,          1,          4,          "wants 16 bytes"    },
+        {1,          1,          4,          "wants 16 bytes"   },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         gguf_bytes b = {0};

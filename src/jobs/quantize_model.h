@@ -1,10 +1,10 @@
-/* quantize.h - writes a model again with its weights in other types: the job behind
+/* quantize_model.h - writes a model again with its weights in other types: the job behind
  * `tandem quantize`.
  *
  * Where the weights come from is abstract (td_quantize_source): a list of tensors under their GGUF
  * names, rows on demand, metadata.  td_quantize_gguf_open() makes one of a GGUF checkpoint. */
-#ifndef TD_JOBS_QUANTIZE_H
-#define TD_JOBS_QUANTIZE_H
+#ifndef TD_JOBS_QUANTIZE_MODEL_H
+#define TD_JOBS_QUANTIZE_MODEL_H
 
 #include "format/checkpoint.h"
 #include "format/gguf_write.h"

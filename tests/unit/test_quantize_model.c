@@ -1,4 +1,4 @@
-/* test_quantize_job.c - td_quantize_run() on small GGUF files: what is written, what is refused,
+/* test_quantize_model.c - td_quantize_run() on small GGUF files: what is written, what is refused,
  * and what is left behind. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "jobs/quantize.h"
+#include "jobs/quantize_model.h"
 #include "tensor/quantize.h"
 
 #include "support/gguf_builder.h"

@@ -1,9 +1,9 @@
-/* quantize.c - see quantize.h.
+/* quantize_model.c - see quantize_model.h.
  *
  * A tensor goes through in slabs of rows: the threads turn rows into blocks, each row into its own
  * place of the slab, and the slab is written.  So memory stays small whatever the tensor, and the
  * bytes are the same for any number of threads. */
-#include "jobs/quantize.h"
+#include "jobs/quantize_model.h"
 
 #include <math.h>
 #include <string.h>
