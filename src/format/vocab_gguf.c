@@ -12,13 +12,6 @@
 #include "text/pretokenize.h"
 #include "text/utf8.h"
 
-/* Tokens that end a turn, for files without eot_token_id; an earlier name wins.  gpt-oss has both
- * "<|return|>" and "<|end|>", and there the latter only ends a channel. */
-static const char *const eot_names[] = {
-    "<|eot_id|>", "<|im_end|>", "<end_of_turn>", "<turn|>",
-    "<|return|>", "<|end|>",    "[e~[",          "<｜end▁of▁sentence｜>",
-};
-
 static bool string_is(td_string s, const char *text) {
     return s.n == strlen(text) && memcmp(s.text, text, s.n) == 0;
 }
@@ -123,13 +116,6 @@ static td_status read_merges(const td_checkpoint *ckpt, td_vocab *vocab, td_err 
 
 /* ---- special ids and flags ---- */
 
-static int32_t find_token(const td_vocab *vocab, const char *name) {
-    const size_t n = strlen(name);
-    for (int32_t i = 0; i < vocab->n_token; i++)
-        if (vocab->tokens[i].n == n && memcmp(vocab->tokens[i].text, name, n) == 0) return i;
-    return -1;
-}
-
 /* Some converters write "none" as -1, which a u32 keeps as 2^32 - 1. */
 static td_status read_id(const td_checkpoint *ckpt, const td_vocab *vocab, const char *key,
                          int32_t *out, td_err *err) {
@@ -150,9 +136,7 @@ static td_status read_special(const td_checkpoint *ckpt, td_vocab *vocab, td_err
     TD_TRY(read_id(ckpt, vocab, "tokenizer.ggml.eom_token_id", &vocab->eom, err));
     TD_TRY(read_id(ckpt, vocab, "tokenizer.ggml.unknown_token_id", &vocab->unk, err));
     TD_TRY(read_id(ckpt, vocab, "tokenizer.ggml.padding_token_id", &vocab->pad, err));
-    for (size_t i = 0; i < sizeof eot_names / sizeof eot_names[0] && vocab->eot < 0; i++)
-        vocab->eot = find_token(vocab, eot_names[i]);
-    if (vocab->eom < 0) vocab->eom = find_token(vocab, "<|eom_id|>");
+    td_vocab_name_ends(vocab);
     return TD_OK;
 }
 

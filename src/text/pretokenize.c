@@ -1,113 +1,90 @@
 /* pretokenize.c - see pretokenize.h. */
 #include "text/pretokenize.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 #include "base/alloc.h"
-#include "base/strbuf.h"
+#include "text/bpe.h"
+#include "text/repair.h"
+#include "text/thousands.h"
+#include "text/unicode.h"
 #include "text/utf8.h"
 
-/* Our patterns need a few steps a byte, at most one for each byte of a run of spaces; these limits
- * only stop what nobody foresaw. */
-#define MATCH_LIMIT    (1u << 31)
-#define HEAP_LIMIT_KIB (256u * 1024u)
-
 typedef struct stage {
-    pcre2_code *code; /* owned */
-    bool jit;         /* compiled to machine code; else the interpreter matches, only slower */
+    td_pre_step step;
+    td_regex *regex; /* owned; NULL: not by a regular expression */
+    td_thousands thousands;
 } stage;
 
 struct td_pretokenizer {
-    const td_pretokenizer_def *def;
-    pcre2_general_context *general; /* owned; allocates through base/alloc.h */
-    pcre2_match_context *limits;    /* owned; only read while matching, so threads may share it */
-    stage stages[TD_PRETOKENIZE_MAX_STAGE];
+    stage *stages; /* owned */
     int n_stage;
+    bool changes_text;
 };
-
-static void *pcre_malloc(size_t bytes, void *user) {
-    (void)user;
-    return td_malloc(bytes);
-}
-
-static void pcre_free(void *p, void *user) {
-    (void)user;
-    td_free(p);
-}
 
 /* ---- compiling ---- */
 
-/* PCRE2's \s has U+180E, which is no White_Space since Unicode 6.3; spelled out, it is exact.  `in`
- * is inside a character class, where only the members are wanted. */
-static void translate(const char *pattern, td_strbuf *out) {
-    static const char white_space[] = "\\p{Z}\\t-\\r\\x{85}";
-    bool in = false;
-    for (const char *p = pattern; *p; p++) {
-        if (*p == '\\' && p[1]) {
-            p++;
-            if (*p == 's')
-                td_strbuf_addf(out, in ? "%s" : "[%s]", white_space);
-            else if (*p == 'S' && !in)
-                td_strbuf_addf(out, "[^%s]", white_space);
-            else
-                td_strbuf_addf(out, "\\%c", *p);
-            continue;
-        }
-        if (*p == '[') in = true;
-        if (*p == ']') in = false;
-        td_strbuf_addc(out, *p);
-    }
+/* Patterns of known models that look at a run of spaces once for each of its places, and what finds
+ * the same in linear time.  Where \s+$ matches, it does so from the start of the run; and where
+ * Jais looks for a line break in spaces that follow others, it has looked before. */
+static const struct {
+    const char *slow, *quick;
+} rewritten[] = {
+    {"\\s+$",                      "(?<!\\s)\\s+$"                                               },
+    {"|\\s*[\\r\\n]+|\\s{512}(?!", "|(?<![ \\t\\p{Z}\\x0B\\x0C\\x{85}])\\s*[\\r\\n]+|\\s{512}(?!"},
+};
+
+static td_status compile_pattern(stage *s, const char *name, td_err *err) {
+    const td_text p = s->step.text;
+    const td_regex_dialect dialect =
+        s->step.match == TD_MATCH_PCRE ? TD_REGEX_PCRE : TD_REGEX_ONIGURUMA;
+    s->thousands = td_thousands_of(p);
+    if (s->thousands != TD_THOUSANDS_NONE) return TD_OK;
+    if (dialect == TD_REGEX_ONIGURUMA && p.n == strlen(rewritten[0].slow) &&
+        memcmp(p.text, rewritten[0].slow, p.n) == 0)
+        return td_regex_create(&s->regex, rewritten[0].quick, strlen(rewritten[0].quick), dialect,
+                               name, err);
+    const char *slow = memmem(p.text, p.n, rewritten[1].slow, strlen(rewritten[1].slow));
+    if (!slow) return td_regex_create(&s->regex, p.text, p.n, dialect, name, err);
+    td_strbuf quick = {0};
+    const size_t n_before = (size_t)(slow - p.text), n_slow = strlen(rewritten[1].slow);
+    td_strbuf_add(&quick, p.text, n_before);
+    td_strbuf_adds(&quick, rewritten[1].quick);
+    td_strbuf_add(&quick, slow + n_slow, p.n - n_before - n_slow);
+    td_status st = td_strbuf_check(&quick, "a pattern", err);
+    if (st == TD_OK) st = td_regex_create(&s->regex, quick.text, quick.n, dialect, name, err);
+    td_strbuf_clear(&quick);
+    return st;
 }
 
-static td_status compile_stage(td_pretokenizer *pre, const char *pattern,
-                               pcre2_compile_context *context, td_err *err) {
-    td_strbuf translated = {0};
-    translate(pattern, &translated);
-    const td_status st = td_strbuf_check(&translated, "a pre-tokenizer's pattern", err);
-    if (st != TD_OK) {
-        td_strbuf_clear(&translated);
-        return st;
+static td_status compile_all(td_pretokenizer *pre, const td_pre_step *steps, int n_step,
+                             const char *name, td_err *err) {
+    pre->stages = td_calloc((size_t)n_step, sizeof *pre->stages);
+    if (!pre->stages) return td_fail_nomem(err, "the pre-tokenizer", (size_t)n_step);
+    for (int i = 0; i < n_step; i++) {
+        stage *s = &pre->stages[pre->n_stage++];
+        s->step = steps[i];
+        const bool splits = s->step.type == TD_PRE_SPLIT;
+        if (!splits && s->step.type != TD_PRE_CHUNK) pre->changes_text = true;
+        if (splits && (s->step.match == TD_MATCH_REGEX || s->step.match == TD_MATCH_PCRE))
+            TD_TRY(compile_pattern(s, name, err));
     }
-    int code = 0;
-    PCRE2_SIZE at = 0;
-    stage *s = &pre->stages[pre->n_stage];
-    const uint32_t options =
-        PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_UTF_CHECK;
-    s->code =
-        pcre2_compile((PCRE2_SPTR)translated.text, translated.n, options, &code, &at, context);
-    td_strbuf_clear(&translated);
-    if (!s->code && code == PCRE2_ERROR_HEAP_FAILED)
-        return td_fail(err, TD_ERR_NOMEM, "out of memory for a pre-tokenizer's pattern");
-    if (!s->code) {
-        PCRE2_UCHAR why[128] = {0};
-        pcre2_get_error_message(code, why, sizeof why);
-        return td_fail(err, TD_ERR_UNSUPPORTED,
-                       "pre-tokenizer '%s': pattern %d does not compile at offset %zu: %s",
-                       pre->def->name, pre->n_stage + 1, (size_t)at, (const char *)why);
-    }
-    pre->n_stage++;
-    /* Refused where a process may not make memory executable, which is no error. */
-    s->jit = pcre2_jit_compile(s->code, PCRE2_JIT_COMPLETE) == 0;
     return TD_OK;
 }
 
-static td_status compile_all(td_pretokenizer *pre, td_err *err) {
-    pre->general = pcre2_general_context_create(pcre_malloc, pcre_free, NULL);
-    if (pre->general) pre->limits = pcre2_match_context_create(pre->general);
-    pcre2_compile_context *context =
-        pre->limits ? pcre2_compile_context_create(pre->general) : NULL;
-    if (!context) return td_fail(err, TD_ERR_NOMEM, "out of memory for the pre-tokenizer");
-    pcre2_set_match_limit(pre->limits, MATCH_LIMIT);
-    pcre2_set_heap_limit(pre->limits, HEAP_LIMIT_KIB);
-    pcre2_set_newline(context, PCRE2_NEWLINE_LF);
-    td_status st = TD_OK;
-    for (int i = 0; i < TD_PRETOKENIZE_MAX_STAGE && pre->def->stages[i] && st == TD_OK; i++)
-        st = compile_stage(pre, pre->def->stages[i], context, err);
-    pcre2_compile_context_free(context);
-    return st;
+td_status td_pretokenizer_create(td_pretokenizer **out, const td_pre_step *steps, int n_step,
+                                 const char *name, td_err *err) {
+    *out = NULL;
+    td_pretokenizer *pre = td_calloc(1, sizeof *pre);
+    if (!pre) return td_fail_nomem(err, "the pre-tokenizer", sizeof *pre);
+    const td_status st = compile_all(pre, steps, n_step, name, err);
+    if (st != TD_OK) {
+        td_pretokenizer_free(pre);
+        return st;
+    }
+    *out = pre;
+    return TD_OK;
 }
 
 const td_pretokenizer_def *td_pretokenizer_find(const char *name) {
@@ -126,7 +103,7 @@ const td_pretokenizer_def *td_pretokenizer_find(const char *name) {
     return NULL;
 }
 
-td_status td_pretokenizer_create(td_pretokenizer **out, const char *name, td_err *err) {
+td_status td_pretokenizer_create_named(td_pretokenizer **out, const char *name, td_err *err) {
     *out = NULL;
     const td_pretokenizer_def *def = td_pretokenizer_find(name);
     if (!def)
@@ -135,170 +112,287 @@ td_status td_pretokenizer_create(td_pretokenizer **out, const char *name, td_err
                        "'smollm', 'llama-bpe' or 'qwen2': convert the model again with a converter "
                        "that knows it, or use a newer version of this program",
                        name);
-    td_pretokenizer *pre = td_calloc(1, sizeof *pre);
-    if (!pre) return td_fail_nomem(err, "the pre-tokenizer", sizeof *pre);
-    pre->def = def;
-    const td_status st = compile_all(pre, err);
-    if (st != TD_OK) {
-        td_pretokenizer_free(pre);
-        return st;
-    }
-    *out = pre;
-    return TD_OK;
+    td_pre_step steps[TD_PRETOKENIZE_MAX_STAGE + 1];
+    int n = 0;
+    if (def->flags & TD_PRETOKENIZER_SPACED)
+        steps[n++] = (td_pre_step){
+            .type = TD_PRE_REPLACE_SPACE, .text = {"\u2581", 3}
+        };
+    for (int i = 0; i < TD_PRETOKENIZE_MAX_STAGE && def->stages[i]; i++)
+        steps[n++] = (td_pre_step){
+            .type = TD_PRE_SPLIT,
+            .match = TD_MATCH_PCRE,
+            .text = {def->stages[i], (uint32_t)strlen(def->stages[i])}
+        };
+    if (def->flags & TD_PRETOKENIZER_PLAIN)
+        steps[n++] = (td_pre_step){
+            .type = TD_PRE_SPLIT, .match = TD_MATCH_WHITE_SPACE, .behavior = TD_PRE_REMOVED};
+    char label[96];
+    snprintf(label, sizeof label, "pre-tokenizer '%s'", def->name);
+    return td_pretokenizer_create(out, steps, n, label, err);
 }
 
 void td_pretokenizer_free(td_pretokenizer *pre) {
     if (!pre) return;
-    for (int i = 0; i < pre->n_stage; i++) pcre2_code_free(pre->stages[i].code);
-    pcre2_match_context_free(pre->limits);
-    pcre2_general_context_free(pre->general);
+    for (int i = 0; i < pre->n_stage; i++) td_regex_free(pre->stages[i].regex);
+    td_free(pre->stages);
     td_free(pre);
 }
 
-const td_pretokenizer_def *td_pretokenizer_definition(const td_pretokenizer *pre) {
-    return pre->def;
-}
-
-/* ---- splitting ---- */
+/* ---- pieces ---- */
 
 void td_pieces_clear(td_pieces *pieces) {
-    td_free(pieces->ends);
+    td_free(pieces->spans);
+    td_free(pieces->spare);
+    td_strbuf_clear(&pieces->buffers[0]);
+    td_strbuf_clear(&pieces->buffers[1]);
+    td_regex_scratch_free(pieces->regex);
     *pieces = (td_pieces){0};
 }
 
-static td_status add_piece(td_pieces *pieces, size_t end, td_err *err) {
-    if (end == (pieces->n ? pieces->ends[pieces->n - 1] : 0)) return TD_OK;
+static td_status add_piece(td_pieces *pieces, size_t begin, size_t end, td_err *err) {
+    if (begin == end) return TD_OK;
     if (pieces->n == pieces->cap)
-        TD_TRY(td_grow((void **)&pieces->ends, &pieces->cap, pieces->n + 1, sizeof *pieces->ends,
+        TD_TRY(td_grow((void **)&pieces->spans, &pieces->cap, pieces->n + 1, sizeof *pieces->spans,
                        "the pieces of a text", err));
-    pieces->ends[pieces->n++] = (uint32_t)end;
+    pieces->spans[pieces->n++] = (td_span){(uint32_t)begin, (uint32_t)end};
     return TD_OK;
 }
 
-/* Finds the next match in well-formed text; *found is false if there is none. */
-static td_status match(const td_pretokenizer *pre, const stage *s, const char *text, size_t n_text,
-                       size_t from, pcre2_match_data *data, bool *found, td_err *err) {
-    const PCRE2_SPTR subject = (PCRE2_SPTR)text;
-    int rc = PCRE2_ERROR_JIT_STACKLIMIT;
-    if (s->jit) rc = pcre2_jit_match(s->code, subject, n_text, from, 0, data, pre->limits);
-    /* The interpreter keeps its stack on the heap and gets further than machine code. */
-    if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-        rc = pcre2_match(s->code, subject, n_text, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data,
-                         pre->limits);
-    *found = rc >= 0;
-    if (rc >= 0 || rc == PCRE2_ERROR_NOMATCH) return TD_OK;
-    if (rc == PCRE2_ERROR_NOMEMORY)
-        return td_fail(err, TD_ERR_NOMEM, "out of memory for splitting the text");
-    return td_fail(err, TD_ERR_LIMIT,
-                   "pre-tokenizer '%s' cannot split the text: too many steps (PCRE2 error %d)",
-                   pre->def->name, rc);
-}
+/* ---- splitting: matches and what lies between them become pieces ---- */
 
-/* Splits the bytes from `begin` to `end`, a piece of the stage before. */
-static td_status split_piece(const td_pretokenizer *pre, const stage *s, const char *text,
-                             size_t begin, size_t end, pcre2_match_data *data, td_pieces *out,
-                             td_err *err) {
-    const PCRE2_SIZE *range = pcre2_get_ovector_pointer(data);
-    for (size_t at = begin; at < end;) {
-        bool found;
-        TD_TRY(match(pre, s, text + begin, end - begin, at - begin, data, &found, err));
-        if (!found || range[1] == range[0]) break;
-        TD_TRY(add_piece(out, begin + range[0], err)); /* what lies before the match */
-        TD_TRY(add_piece(out, begin + range[1], err));
-        at = begin + range[1];
+/* What becomes of the matches of one piece. */
+typedef struct splitter {
+    const td_pre_step *step;
+    td_pieces *out;
+    size_t first; /* out->n before this piece */
+    bool was_match;
+    bool has_open; /* MERGED_WITH_NEXT: a match waits for what follows */
+    size_t open_begin, open_end;
+} splitter;
+
+static td_status emit_with_next(splitter *s, size_t begin, size_t end, bool is_match, td_err *err) {
+    if (!is_match) {
+        const size_t from = s->has_open ? s->open_begin : begin;
+        s->has_open = false;
+        return add_piece(s->out, from, end, err);
     }
-    return add_piece(out, end, err);
+    if (s->has_open) TD_TRY(add_piece(s->out, s->open_begin, s->open_end, err));
+    s->has_open = true;
+    s->open_begin = begin;
+    s->open_end = end;
+    return TD_OK;
 }
 
-static td_status split_stages(const td_pretokenizer *pre, const char *text, size_t n_text,
-                              pcre2_match_data *data, td_pieces *pieces, td_pieces *spare,
-                              td_err *err) {
-    pieces->n = 0;
-    TD_TRY(add_piece(pieces, n_text, err));
-    for (int i = 0; i < pre->n_stage; i++) {
-        const td_pieces from = *pieces;
-        *pieces = *spare;
-        *spare = from;
-        pieces->n = 0;
-        uint32_t begin = 0;
-        for (size_t j = 0; j < from.n; j++) {
-            const uint32_t end = from.ends[j];
-            TD_TRY(split_piece(pre, &pre->stages[i], text, begin, end, data, pieces, err));
-            begin = end;
+/* Takes the next stretch of the piece, a match or what lies between two. */
+static td_status emit(void *user, size_t begin, size_t end, bool found, td_err *err) {
+    splitter *s = user;
+    const bool is_match = found != s->step->invert;
+    const bool was_match = s->was_match;
+    bool extends = false;
+    s->was_match = is_match;
+    switch (s->step->behavior) {
+    case TD_PRE_ISOLATED: break;
+    case TD_PRE_REMOVED:
+        if (is_match) return TD_OK;
+        break;
+    case TD_PRE_MERGED_WITH_PREVIOUS: extends = is_match && !was_match; break;
+    case TD_PRE_MERGED_WITH_NEXT: return emit_with_next(s, begin, end, is_match, err);
+    case TD_PRE_CONTIGUOUS: extends = is_match == was_match; break;
+    }
+    td_pieces *out = s->out;
+    if (extends && out->n > s->first && out->spans[out->n - 1].end == begin) {
+        out->spans[out->n - 1].end = (uint32_t)end;
+        return TD_OK;
+    }
+    return add_piece(out, begin, end, err);
+}
+
+/* An empty match right behind another does not count, and the search goes on a character later. */
+static td_status split_by_regex(const stage *g, splitter *s, const char *text, td_span span,
+                                td_err *err) {
+    const size_t n = span.end - span.begin;
+    const char *piece = text + span.begin;
+    size_t done = 0;
+    for (size_t at = 0; at <= n;) {
+        td_regex_range r;
+        TD_TRY(td_regex_find(g->regex, &s->out->regex, piece, n, at, &r, err));
+        if (!r.found) break;
+        if (r.end == r.begin) {
+            at = r.end + (r.end < n ? (size_t)td_utf8_decode(piece + r.end, n - r.end, NULL) : 1);
+            if (r.begin == done && done > 0) continue;
+        } else {
+            at = r.end;
         }
+        if (r.begin > done) TD_TRY(emit(s, span.begin + done, span.begin + r.begin, false, err));
+        TD_TRY(emit(s, span.begin + r.begin, span.begin + r.end, true, err));
+        done = r.end;
     }
+    return done < n ? emit(s, span.begin + done, span.end, false, err) : TD_OK;
+}
+
+static td_status split_by_string(splitter *s, const char *text, td_span span, td_err *err) {
+    const td_text what = s->step->text;
+    size_t done = span.begin;
+    while (what.n > 0 && done < span.end) {
+        const char *p = memmem(text + done, span.end - done, what.text, what.n);
+        if (!p) break;
+        const size_t at = (size_t)(p - text);
+        if (at > done) TD_TRY(emit(s, done, at, false, err));
+        TD_TRY(emit(s, at, at + what.n, true, err));
+        done = at + what.n;
+    }
+    return done < span.end ? emit(s, done, span.end, false, err) : TD_OK;
+}
+
+static bool is_in_class(uint32_t cp, td_pre_match match) {
+    switch (match) {
+    case TD_MATCH_NUMERIC: return td_unicode_is_numeric(cp);
+    case TD_MATCH_PUNCTUATION: return td_unicode_is_punctuation(cp);
+    default: return td_unicode_is_white_space(cp);
+    }
+}
+
+static td_status split_by_class(splitter *s, const char *text, td_span span, td_err *err) {
+    size_t done = span.begin;
+    for (size_t at = span.begin; at < span.end;) {
+        uint32_t cp = 0;
+        const size_t k = (size_t)td_utf8_decode(text + at, span.end - at, &cp);
+        if (is_in_class(cp, s->step->match)) {
+            if (at > done) TD_TRY(emit(s, done, at, false, err));
+            TD_TRY(emit(s, at, at + k, true, err));
+            done = at + k;
+        }
+        at += k;
+    }
+    return done < span.end ? emit(s, done, span.end, false, err) : TD_OK;
+}
+
+static td_status split_piece(const stage *g, const char *text, td_span span, td_pieces *out,
+                             td_err *err) {
+    splitter s = {.step = &g->step, .out = out, .first = out->n};
+    if (g->thousands != TD_THOUSANDS_NONE)
+        TD_TRY(td_thousands_split(g->thousands, text, span.begin, span.end, emit, &s, err));
+    else if (g->regex)
+        TD_TRY(split_by_regex(g, &s, text, span, err));
+    else if (g->step.match == TD_MATCH_STRING)
+        TD_TRY(split_by_string(&s, text, span, err));
+    else
+        TD_TRY(split_by_class(&s, text, span, err));
+    return s.has_open ? add_piece(out, s.open_begin, s.open_end, err) : TD_OK;
+}
+
+/* Pieces of `length` characters, the last one shorter. */
+static td_status chunk_piece(const stage *g, const char *text, td_span span, td_pieces *out,
+                             td_err *err) {
+    size_t begin = span.begin;
+    uint32_t n = 0;
+    for (size_t at = span.begin; at < span.end;) {
+        at += (size_t)td_utf8_decode(text + at, span.end - at, NULL);
+        if (++n < g->step.length) continue;
+        TD_TRY(add_piece(out, begin, at, err));
+        begin = at;
+        n = 0;
+    }
+    return add_piece(out, begin, span.end, err);
+}
+
+/* ---- steps that change text ---- */
+
+/* Appends a piece as the step has it. */
+static void rewrite_piece(const td_pre_step *step, const char *piece, size_t n, bool at_start,
+                          td_strbuf *to) {
+    const td_text what = step->text;
+    if (step->type == TD_PRE_ALPHABET) {
+        td_bpe_encode_text(piece, n, to);
+        return;
+    }
+    if (step->type == TD_PRE_PREFIX) {
+        const bool has = n >= what.n && memcmp(piece, what.text, what.n) == 0;
+        if (!has && (at_start || !step->first_only)) td_strbuf_add(to, what.text, what.n);
+        td_strbuf_add(to, piece, n);
+        return;
+    }
+    for (const char *end = piece + n; piece < end;) {
+        const char *space = memchr(piece, ' ', (size_t)(end - piece));
+        const char *stop = space ? space : end;
+        td_strbuf_add(to, piece, (size_t)(stop - piece));
+        if (space) td_strbuf_add(to, what.text, what.n);
+        piece = space ? space + 1 : end;
+    }
+}
+
+/* The pieces of `from` go over into a new text. */
+static td_status rewrite_all(const td_pre_step *step, const td_span *from, size_t n_from,
+                             bool at_start, td_pieces *pieces, td_err *err) {
+    td_strbuf *to = &pieces->buffers[pieces->text == pieces->buffers[0].text];
+    td_strbuf_clear_text(to);
+    to->max = UINT32_MAX - 1;
+    for (size_t i = 0; i < n_from; i++) {
+        const size_t begin = to->n;
+        rewrite_piece(step, pieces->text + from[i].begin, from[i].end - from[i].begin,
+                      at_start && i == 0, to);
+        TD_TRY(td_strbuf_check(to, "the text to tokenize", err));
+        TD_TRY(add_piece(pieces, begin, to->n, err));
+    }
+    pieces->text = to->text;
+    return TD_OK;
+}
+
+/* ---- the whole ---- */
+
+static td_status run_stage(const stage *g, bool *at_start, td_pieces *pieces, td_err *err) {
+    td_span *const from = pieces->spans;
+    const size_t n_from = pieces->n, cap = pieces->cap;
+    pieces->spans = pieces->spare;
+    pieces->cap = pieces->cap_spare;
+    pieces->n = 0;
+    pieces->spare = from;
+    pieces->cap_spare = cap;
+    if (g->step.type != TD_PRE_SPLIT && g->step.type != TD_PRE_CHUNK)
+        return rewrite_all(&g->step, from, n_from, *at_start, pieces, err);
+    for (size_t i = 0; i < n_from; i++)
+        TD_TRY(g->step.type == TD_PRE_SPLIT ? split_piece(g, pieces->text, from[i], pieces, err)
+                                            : chunk_piece(g, pieces->text, from[i], pieces, err));
+    if (n_from && (pieces->n == 0 || pieces->spans[0].begin != from[0].begin)) *at_start = false;
     return TD_OK;
 }
 
 static td_status split_valid(const td_pretokenizer *pre, const char *text, size_t n_text,
-                             td_pieces *pieces, td_err *err) {
-    pcre2_match_data *data = pcre2_match_data_create(1, pre->general);
-    if (!data) return td_fail(err, TD_ERR_NOMEM, "out of memory for splitting the text");
-    td_pieces spare = {0};
-    const td_status st = split_stages(pre, text, n_text, data, pieces, &spare, err);
-    td_pieces_clear(&spare);
-    pcre2_match_data_free(data);
-    return st;
+                             bool at_start, td_pieces *pieces, td_err *err) {
+    pieces->n = 0;
+    pieces->text = text;
+    TD_TRY(add_piece(pieces, 0, n_text, err));
+    for (int i = 0; i < pre->n_stage; i++)
+        TD_TRY(run_stage(&pre->stages[i], &at_start, pieces, err));
+    return TD_OK;
 }
 
-/* ---- ill-formed text ---- */
-
-/* A copy of a text in which U+FFFD stands for each ill-formed sequence. */
-typedef struct repair {
-    uint32_t end;   /* offset in the copy behind the U+FFFD */
-    uint32_t grown; /* bytes the copy is longer than the text up to there */
-} repair;
-
-typedef struct repaired {
-    td_strbuf text;
-    repair *repairs; /* owned; in order of place */
-    size_t n, cap;
-} repaired;
-
-static td_status repair_text(repaired *r, const char *text, size_t n_text, td_err *err) {
+/* Pieces of the copy become those of the text; no piece begins or ends inside a U+FFFD. */
+static void map_back(const td_repair *r, const char *text, td_pieces *pieces) {
+    size_t i_place = 0;
     uint32_t grown = 0;
-    for (size_t at = 0; at < n_text;) {
-        const size_t n_valid = td_utf8_valid_prefix(text + at, n_text - at);
-        td_strbuf_add(&r->text, text + at, n_valid);
-        at += n_valid;
-        if (at == n_text) break;
-        const int k = td_utf8_decode(text + at, n_text - at, NULL);
-        const size_t n_bad = k < 0 ? (size_t)-k : n_text - at;
-        td_strbuf_add(&r->text, TD_UTF8_REPLACEMENT, TD_UTF8_N_REPLACEMENT);
-        at += n_bad;
-        grown += (uint32_t)(TD_UTF8_N_REPLACEMENT - n_bad);
-        TD_TRY(td_grow((void **)&r->repairs, &r->cap, r->n + 1, sizeof *r->repairs,
-                       "the repairs of a text", err));
-        r->repairs[r->n++] = (repair){(uint32_t)r->text.n, grown};
-    }
-    return td_strbuf_check(&r->text, "the text to tokenize", err);
-}
-
-/* Pieces of the copy become those of the text; no piece ends inside a U+FFFD. */
-static void map_back(const repaired *r, td_pieces *pieces) {
-    size_t i_repair = 0;
-    uint32_t grown = 0;
-    for (size_t i = 0; i < pieces->n; i++) {
-        while (i_repair < r->n && r->repairs[i_repair].end <= pieces->ends[i])
-            grown = r->repairs[i_repair++].grown;
-        pieces->ends[i] -= grown;
+    pieces->text = text;
+    for (size_t i = 0; i < 2 * pieces->n; i++) {
+        uint32_t *at = i % 2 ? &pieces->spans[i / 2].end : &pieces->spans[i / 2].begin;
+        while (i_place < r->n && r->places[i_place].end <= *at) grown = r->places[i_place++].grown;
+        *at -= grown;
     }
 }
 
 td_status td_pretokenizer_split(const td_pretokenizer *pre, const char *text, size_t n_text,
-                                td_pieces *pieces, td_err *err) {
+                                bool at_start, td_pieces *pieces, td_err *err) {
     pieces->n = 0;
     if (n_text == 0) return TD_OK;
     if (n_text > TD_PRETOKENIZE_MAX_TEXT)
         return td_fail(err, TD_ERR_LIMIT, "the text has %zu bytes, wanted at most %zu", n_text,
                        TD_PRETOKENIZE_MAX_TEXT);
     if (td_utf8_valid_prefix(text, n_text) == n_text)
-        return split_valid(pre, text, n_text, pieces, err);
-    repaired r = {0};
-    td_status st = repair_text(&r, text, n_text, err);
-    if (st == TD_OK) st = split_valid(pre, r.text.text, r.text.n, pieces, err);
-    if (st == TD_OK) map_back(&r, pieces);
-    td_strbuf_clear(&r.text);
-    td_free(r.repairs);
+        return split_valid(pre, text, n_text, at_start, pieces, err);
+    td_repair r = {0};
+    td_status st = td_repair_text(&r, text, n_text, err);
+    if (st == TD_OK) st = split_valid(pre, r.text.text, r.text.n, at_start, pieces, err);
+    if (st == TD_OK && !pre->changes_text) map_back(&r, text, pieces);
+    td_repair_clear(&r);
     return st;
 }

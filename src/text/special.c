@@ -102,3 +102,9 @@ td_special_match td_special_find(const td_special *special, const char *text, si
     }
     return (td_special_match){n_text, 0, -1};
 }
+
+size_t td_special_prefix(const td_special *special, const char *text, size_t n_text) {
+    if (special->n_entry == 0 || n_text == 0 || !special->starts[1][(uint8_t)*text]) return 0;
+    const td_special_entry *e = longest_at(special, text, n_text, true);
+    return e ? e->n : 0;
+}

@@ -39,4 +39,7 @@ void td_special_clear(td_special *special);
 td_special_match td_special_find(const td_special *special, const char *text, size_t n_text,
                                  size_t from, bool with_control);
 
+/* Bytes of the longest token that the text begins with; 0: none. */
+size_t td_special_prefix(const td_special *special, const char *text, size_t n_text);
+
 #endif

@@ -10,10 +10,15 @@
 
 #include "base/arena.h"
 #include "base/status.h"
+#include "text/pipeline.h"
 
 typedef enum td_vocab_model {
-    TD_VOCAB_BPE, /* byte-level BPE with ranked merges (GGUF "gpt2") */
-    TD_VOCAB_SPM  /* SentencePiece-style BPE with scores and byte fallback (GGUF "llama") */
+    TD_VOCAB_BPE, /* BPE with ranked merges, byte-level (GGUF "gpt2") unless the pipeline says not
+                   */
+    TD_VOCAB_SPM, /* SentencePiece-style BPE with scores and byte fallback (GGUF "llama") */
+    TD_VOCAB_UNIGRAM,   /* the most probable tokens, by scores (GGUF "t5") */
+    TD_VOCAB_WORDPIECE, /* the longest token at each place of a word (GGUF "bert") */
+    TD_VOCAB_WORDLEVEL  /* words are tokens */
 } td_vocab_model;
 
 /* GGUF's token types. */
@@ -49,14 +54,23 @@ typedef struct td_vocab {
     char pre[64]; /* name of the pre-tokenizer ("smollm"), "" if the file names none */
     /* special ids; -1: none */
     int32_t bos, eos, eot, eom, unk, pad;
-    bool add_bos, add_eos;     /* with the defaults of models.md 5.2 and 10.4 already applied */
-    bool add_space_prefix;     /* SPM */
-    bool ignore_merges;        /* BPE: a piece that is a token is that token */
-    const char *chat_template; /* NUL-terminated, in the arena; NULL: none */
+    bool add_bos, add_eos; /* with the defaults of models.md 5.2 and 10.4 already applied */
+    bool add_space_prefix; /* SPM */
+    bool ignore_merges;    /* BPE: a piece that is a token is that token */
+    const int32_t *ends;   /* [n_end], in the arena: more ids that end a turn */
+    int32_t n_end;
+    const td_pipeline *pipeline; /* in the arena; NULL: what GGUF's fields above say */
+    const char *chat_template;   /* NUL-terminated, in the arena; NULL: none */
     td_arena arena;
 } td_vocab;
 
 void td_vocab_clear(td_vocab *vocab); /* zeroed is fine */
+
+/* The id of the token with exactly this text, -1: none.  Looks at all of them. */
+int32_t td_vocab_find(const td_vocab *vocab, const char *text, size_t n);
+
+/* Fills eot and eom, where they are -1, with the tokens known to end a turn by name. */
+void td_vocab_name_ends(td_vocab *vocab);
 
 /* The byte that a text of the form "<0xXX>" names (hexadecimal digits of either case), -1 if it has
  * another form. */
