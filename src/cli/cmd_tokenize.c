@@ -1,11 +1,13 @@
 /* cmd_tokenize.c - `tandem tokenize`: text to token ids and back, without loading weights. */
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/filemap.h"
 #include "cli/cmd.h"
 #include "cli/out.h"
 #include "format/checkpoint.h"
+#include "format/vocab_hf.h"
 #include "text/tokenizer.h"
 #include "text/value.h"
 
@@ -104,6 +106,15 @@ static td_status convert(const td_tokenizer *tok, const td_options *o, td_err *e
     return status;
 }
 
+/* A folder needs only its tokenizer's files. */
+static td_status read_vocab(td_checkpoint **ckpt, const char *path, td_vocab *vocab, td_err *err) {
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return td_vocab_read_folder(path, NULL, vocab, err);
+    TD_TRY(td_checkpoint_open(ckpt, path, err));
+    return td_checkpoint_read_vocab(*ckpt, vocab, err);
+}
+
 static int tokenize_main(const td_options *o) {
     const char *path;
     int i_next;
@@ -112,8 +123,7 @@ static int tokenize_main(const td_options *o) {
     td_vocab vocab = {0};
     td_tokenizer *tok = NULL;
     td_err err;
-    td_status status = td_checkpoint_open(&ckpt, path, &err);
-    if (status == TD_OK) status = td_checkpoint_read_vocab(ckpt, &vocab, &err);
+    td_status status = read_vocab(&ckpt, path, &vocab, &err);
     if (status == TD_OK) status = td_tokenizer_create(&tok, &vocab, &err);
     if (status == TD_OK) status = convert(tok, o, &err);
     td_tokenizer_free(tok);

@@ -121,7 +121,7 @@ static bool is_text_token(const td_vocab_token *t) {
 static bool text_of_token(const td_bpe *bpe, const td_vocab_token *t, char *out, size_t *n) {
     bool as_is = false;
     *n = t->n;
-    if (!bpe->pipeline->byte_level) {
+    if (!bpe->pipeline->byte_level || bpe->pipeline->raw_bytes) {
         memcpy(out, t->text, t->n);
         return true;
     }

@@ -132,6 +132,7 @@ typedef struct td_pipeline {
     int32_t model_unk; /* what the model gives for what it does not know; -1: nothing */
     /* BPE */
     bool byte_level;       /* the vocabulary is in GPT-2's alphabet, pieces are bytes */
+    bool raw_bytes;        /* the same, but the vocabulary is bytes as they are */
     bool byte_fallback;    /* also UNIGRAM: unknown characters become their byte tokens */
     bool fuse_unk;         /* unknown neighbours are one unknown token */
     bool rank_by_token;    /* tiktoken: a pair merges if it is a token, lowest id first */

@@ -1,0 +1,22 @@
+/* vocab_hf.h - the vocabulary out of the tokenizer files of a Hugging Face folder. */
+#ifndef TD_FORMAT_VOCAB_HF_H
+#define TD_FORMAT_VOCAB_HF_H
+
+#include "base/status.h"
+#include "format/checkpoint.h"
+#include "text/vocab.h"
+
+/* Reads the first that the folder has of tokenizer.json, tokenizer.model (SentencePiece's, or
+ * tiktoken's under its name), vocab.json with merges.txt, vocab.txt, *.tiktoken; then the special
+ * tokens, chat template and stop ids of tokenizer_config.json, special_tokens_map.json,
+ * added_tokens.json, chat_template.jinja, chat_template.json, generation_config.json.  ckpt (NULL:
+ * none) gives config.json's bos_token_id and eos_token_id.  Everything lies in the vocabulary's
+ * arena.  Errors name file and field; TD_ERR_UNSUPPORTED names what no tokenizer here does. */
+td_status td_vocab_read_folder(const char *folder, const td_checkpoint *ckpt, td_vocab *vocab,
+                               td_err *err);
+
+/* Reads one tokenizer.json in memory; `name` stands for its path. */
+td_status td_vocab_read_tokenizer_json(const char *text, size_t n, const char *name,
+                                       td_vocab *vocab, td_err *err);
+
+#endif
