@@ -167,13 +167,13 @@ static td_status read_scored(td_hf *hf, json_t *vocab, block *b, td_err *err) {
     json_array_foreach(vocab, i, item) {
         json_t *text = json_array_get(item, 0), *score = json_array_get(item, 1);
         if (!json_is_string(text) || !json_is_number(score) ||
-            !isfinite((float)json_number_value(score)))
+            !isfinite(json_number_value(score)))
             return td_fail(err, TD_ERR_FORMAT,
                            "%s: token %zu of the model is not a text with a finite score", hf->name,
                            i);
         hf->vocab->tokens[i] = (td_vocab_token){.text = block_add(b, text),
                                                 .n = (uint32_t)json_string_length(text),
-                                                .score = (float)json_number_value(score),
+                                                .score = json_number_value(score),
                                                 .type = TD_TOKEN_NORMAL};
     }
     return TD_OK;
@@ -203,11 +203,13 @@ static td_status read_added(td_hf *hf, json_t *added, block *b, td_err *err) {
         json_t *content = json_object_get(item, "content");
         const int32_t id = (int32_t)json_integer_value(json_object_get(item, "id"));
         const bool special = flag(item, "special");
+        const uint8_t was = hf->vocab->tokens[id].type;
         hf->vocab->tokens[id] =
             (td_vocab_token){.text = block_add(b, content),
                              .n = (uint32_t)json_string_length(content),
                              .score = hf->vocab->tokens[id].score,
-                             .type = special ? TD_TOKEN_CONTROL : TD_TOKEN_USER_DEFINED};
+                             .type = special ? TD_TOKEN_CONTROL : TD_TOKEN_USER_DEFINED,
+                             .outside = was == TD_TOKEN_UNUSED};
         hf->added[i] = (td_added_token){.id = id,
                                         .single_word = flag(item, "single_word"),
                                         .lstrip = flag(item, "lstrip"),

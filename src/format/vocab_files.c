@@ -54,7 +54,8 @@ static td_status add_token(td_hf *hf, td_added_token a, const char *text, size_t
     *t = (td_vocab_token){.text = copy.text,
                           .n = copy.n,
                           .score = t->score,
-                          .type = special ? TD_TOKEN_CONTROL : TD_TOKEN_USER_DEFINED};
+                          .type = special ? TD_TOKEN_CONTROL : TD_TOKEN_USER_DEFINED,
+                          .outside = t->type == TD_TOKEN_UNUSED};
     hf->added[hf->pipeline->n_added++] = a;
     return TD_OK;
 }

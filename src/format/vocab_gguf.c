@@ -55,11 +55,11 @@ static td_status read_token(const td_checkpoint *ckpt, const td_meta *types, con
         t->type = (uint8_t)type;
     }
     if (scores) {
-        t->score = (float)td_meta_float(scores, i);
+        t->score = td_meta_float(scores, i);
         if (!isfinite(t->score))
             return td_fail(err, TD_ERR_FORMAT,
                            "%s: the score of token %" PRIu64 " is %f, wanted a finite number",
-                           td_checkpoint_file(ckpt, 0), i, (double)t->score);
+                           td_checkpoint_file(ckpt, 0), i, t->score);
     }
     if (t->type == TD_TOKEN_BYTE && td_vocab_byte_of(t->text, t->n) < 0)
         return td_fail(err, TD_ERR_FORMAT,

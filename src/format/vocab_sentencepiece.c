@@ -161,7 +161,7 @@ static td_status read_pieces(td_hf *hf, message m, const spec *s, td_err *err) {
         if (n > 0) memcpy(at, p.text.p, n);
         td_vocab_token *t = &v->tokens[i];
         *t = (td_vocab_token){
-            .text = at, .n = (uint32_t)n, .score = p.score, .type = (uint8_t)p.type};
+            .text = at, .n = (uint32_t)n, .score = (double)p.score, .type = (uint8_t)p.type};
         at += n;
         if (t->type == TD_TOKEN_BYTE && td_vocab_byte_of(t->text, t->n) < 0)
             return broken(hf, "a byte piece", err);
@@ -218,7 +218,7 @@ static td_status describe(td_hf *hf, const spec *s, td_err *err) {
                                 .content = {" ",          1             }
     },
                             err));
-    if (s->dummy_prefix && !s->as_suffix)
+    if ((s->dummy_prefix || s->remove_extra) && !s->as_suffix)
         TD_TRY(td_hf_add_decode(hf, (td_decode_step){.type = TD_DECODE_STRIP_TEXT}, err));
     p->byte_fallback = s->byte_fallback;
     p->fuse_unk = p->single_precision = true;

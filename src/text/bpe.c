@@ -113,8 +113,9 @@ static uint32_t rank_of(const td_bpe *bpe, int32_t left, int32_t right, int32_t 
 
 /* Control tokens and the like are not reachable by merging: text cannot spell them. */
 static bool is_text_token(const td_vocab_token *t) {
-    return t->n > 0 && (t->type == TD_TOKEN_NORMAL || t->type == TD_TOKEN_USER_DEFINED ||
-                        t->type == TD_TOKEN_BYTE);
+    return t->n > 0 && !t->outside &&
+           (t->type == TD_TOKEN_NORMAL || t->type == TD_TOKEN_USER_DEFINED ||
+            t->type == TD_TOKEN_BYTE);
 }
 
 /* The text of a token as pieces have it, in out[n]; false if no piece can. */

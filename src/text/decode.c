@@ -117,7 +117,7 @@ void td_decode_token(const td_pipeline *p, const td_vocab_token *t, bool first, 
             td_strbuf_addc(&now, (char)byte);
             break;
         }
-        if (!spelled && d->type != TD_DECODE_WORDPIECE) continue;
+        if (!spelled && (d->spelled_only || d->type == TD_DECODE_BYTE_LEVEL)) continue;
         td_strbuf_clear_text(spare);
         run_step(d, (td_text){now.text ? now.text : "", (uint32_t)now.n}, first, spare);
         const td_strbuf done = *spare;

@@ -81,9 +81,13 @@ static bool is_chinese(uint32_t c) {
 }
 
 static void clean(td_strbuf *out, uint32_t c) {
-    if (c == '\t' || c == '\n' || c == '\r' || td_unicode_is_white_space(c))
+    if (c == '\t' || c == '\n' || c == '\r')
         td_strbuf_addc(out, ' ');
-    else if (c != 0xFFFD && !td_unicode_is_other(c))
+    else if (c == 0xFFFD || td_unicode_is_control(c))
+        return;
+    else if (td_unicode_is_white_space(c))
+        td_strbuf_addc(out, ' ');
+    else
         td_unicode_add(out, c);
 }
 
@@ -271,7 +275,7 @@ static td_status llama_bert(const char *text, size_t n, td_strbuf *out, td_err *
         if (c == 0xFFFD || c == 0 || td_unicode_is_mark(c)) continue;
         if (td_unicode_is_white_space(c))
             td_strbuf_addc(out, ' ');
-        else if (!td_unicode_is_other(c))
+        else if (!td_unicode_is_control(c))
             lower(out, c);
     }
     td_strbuf_clear(&nfd);

@@ -109,7 +109,8 @@ typedef struct td_decode_step {
     td_text pattern, content;
     uint32_t start, stop;
     bool drop_first;
-    bool cleanup; /* WORDPIECE: no space before punctuation and contractions */
+    bool spelled_only; /* not for added tokens */
+    bool cleanup;      /* WORDPIECE: no space before punctuation and contractions */
 } td_decode_step;
 
 /* ---- the whole ---- */

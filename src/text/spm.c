@@ -39,12 +39,12 @@ static size_t word_end(const char *text, size_t n, size_t at) {
 
 /* What sorting needs of a token. */
 typedef struct scored {
-    float score;
+    double score;
     int32_t id;
 } scored;
 
 static int by_score(const void *a, const void *b) {
-    const float x = ((const scored *)a)->score, y = ((const scored *)b)->score;
+    const double x = ((const scored *)a)->score, y = ((const scored *)b)->score;
     return (x < y) - (x > y);
 }
 
@@ -57,7 +57,7 @@ static td_status rank_tokens(td_spm *spm, const td_vocab *vocab, td_err *err) {
         return td_fail_nomem(err, "the ranks of tokens", n * (sizeof *spm->rank + sizeof *order));
     }
     for (int32_t i = 0; i < vocab->n_token; i++) {
-        const float score = vocab->tokens[i].score;
+        const double score = vocab->tokens[i].score;
         order[i] = (scored){isnan(score) ? -INFINITY : score, i}; /* a NaN would not sort */
     }
     qsort(order, n, sizeof *order, by_score);

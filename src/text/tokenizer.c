@@ -250,7 +250,8 @@ static void describe_gguf(td_tokenizer *tok, unsigned pre_flags) {
         {.type = TD_DECODE_BYTE_FALLBACK},
         { .type = TD_DECODE_REPLACE,
          .pattern = {TD_SPM_SPACE, TD_SPM_N_SPACE},
-         .content = {" ", 1}}
+         .content = {" ", 1},
+         .spelled_only = true}
     };
     const td_vocab *v = tok->vocab;
     const bool is_spaced = v->model == TD_VOCAB_SPM || (pre_flags & TD_PRETOKENIZER_SPACED);

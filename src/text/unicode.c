@@ -40,10 +40,7 @@ bool td_unicode_is_mark(uint32_t cp) {
 
 bool td_unicode_is_nonspacing(uint32_t cp) { return category_of(cp) == UTF8PROC_CATEGORY_MN; }
 
-bool td_unicode_is_other(uint32_t cp) {
-    const utf8proc_category_t c = category_of(cp);
-    return c == UTF8PROC_CATEGORY_CN || c >= UTF8PROC_CATEGORY_CC;
-}
+bool td_unicode_is_control(uint32_t cp) { return category_of(cp) >= UTF8PROC_CATEGORY_CC; }
 
 bool td_unicode_is_word(uint32_t cp) {
     const utf8proc_category_t c = category_of(cp);

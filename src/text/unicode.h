@@ -16,7 +16,7 @@ bool td_unicode_is_decimal(uint32_t cp);     /* category Nd */
 bool td_unicode_is_punctuation(uint32_t cp); /* category P, and ASCII's $+<=>^`|~ */
 bool td_unicode_is_mark(uint32_t cp);        /* category M */
 bool td_unicode_is_nonspacing(uint32_t cp);  /* category Mn */
-bool td_unicode_is_other(uint32_t cp);       /* category C */
+bool td_unicode_is_control(uint32_t cp);     /* category C but what is not assigned */
 bool td_unicode_is_word(uint32_t cp);        /* letters, marks, numbers, connectors */
 
 /* The lower case of one character: 1 or 2 of them in out. */

@@ -92,7 +92,7 @@ static void find_best(const td_unigram *u, td_unigram_node *nodes, const char *p
             if (!node) break;
             const int32_t id = u->trie.nodes[node].id;
             if (id < 0) continue;
-            offer(u, &nodes[end], nodes[at].score, (double)u->vocab->tokens[id].score, at, id);
+            offer(u, &nodes[end], nodes[at].score, u->vocab->tokens[id].score, at, id);
             has_char |= end - at == n_char;
         }
         if (!has_char)

@@ -34,9 +34,10 @@ typedef enum td_token_type {
 typedef struct td_vocab_token {
     const char *text; /* borrowed; NOT NUL-terminated; byte-level alphabet for BPE, "\u2581" for
                          spaces in SPM */
+    double score;     /* SPM: higher merges first; UNIGRAM: they are added; else 0 */
     uint32_t n;       /* bytes */
-    float score;      /* SPM: higher merges first; else 0 */
     uint8_t type;     /* td_token_type */
+    bool outside;     /* not the model's: found as an added token only */
 } td_vocab_token;
 
 /* A BPE merge: the texts of the two parts, borrowed, in rank order. */

@@ -45,10 +45,12 @@ static td_vocab_token byte_token(td_vocab *v, unsigned c) {
     if (v->model == TD_VOCAB_SPM) {
         static const char digits[] = "0123456789ABCDEF";
         const char text[] = {'<', '0', 'x', digits[c >> 4], digits[c & 15], '>'};
-        return (td_vocab_token){td_arena_strndup(&v->arena, text, 6), 6, 0, TD_TOKEN_BYTE};
+        return (td_vocab_token){
+            .text = td_arena_strndup(&v->arena, text, 6), .n = 6, .type = TD_TOKEN_BYTE};
     }
     const char ascii = (char)c;
-    return (td_vocab_token){td_arena_strndup(&v->arena, &ascii, 1), 1, 0, TD_TOKEN_NORMAL};
+    return (td_vocab_token){
+        .text = td_arena_strndup(&v->arena, &ascii, 1), .n = 1, .type = TD_TOKEN_NORMAL};
 }
 
 static void read_vocab(td_vocab *v, input *in) {
@@ -73,7 +75,7 @@ static void read_vocab(td_vocab *v, input *in) {
     for (unsigned c = 0; bits & 128 && c < 256; c++) v->tokens[v->n_token++] = byte_token(v, c);
     for (int32_t i = 0; i < n_token; i++) {
         const uint8_t head = take_byte(in);
-        const float score = (float)take_byte(in) - 128;
+        const double score = take_byte(in) - 128.0;
         td_vocab_token t = {.n = head >> 3, .score = score, .type = (uint8_t)(head % 6 + 1)};
         t.text = take_text(in, &t.n);
         v->tokens[v->n_token++] = t;

@@ -22,12 +22,15 @@
 typedef struct loaded {
     td_vocab vocab;
     td_tokenizer *tok;
+    int flags; /* of encoding */
 } loaded;
 
 static void load(loaded *l, const char *folder) {
     td_err err = {0};
     if (td_vocab_read_folder(folder, NULL, &l->vocab, &err) != TD_OK) fail_msg("%s", err.msg);
     if (td_tokenizer_create(&l->tok, &l->vocab, &err) != TD_OK) fail_msg("%s", err.msg);
+    /* SentencePiece itself never reads control tokens in a text. */
+    l->flags = strstr(folder, "/spm_") ? 0 : TD_TOKENIZE_PARSE_SPECIAL;
 }
 
 static void unload(loaded *l) {
@@ -39,7 +42,7 @@ static void unload(loaded *l) {
 static int convert(const loaded *l, const char *text, size_t n, int32_t **ids, td_strbuf *decoded) {
     int n_id;
     td_err err = {0};
-    if (td_tokenizer_encode(l->tok, text, n, TD_TOKENIZE_PARSE_SPECIAL, ids, &n_id, &err) != TD_OK)
+    if (td_tokenizer_encode(l->tok, text, n, l->flags, ids, &n_id, &err) != TD_OK)
         fail_msg("%s", err.msg);
     td_tokenizer_decode(l->tok, *ids, n_id, true, decoded);
     return n_id;
@@ -54,7 +57,7 @@ static void print_ids(const int32_t *ids, int n_id, td_strbuf *out) {
 static void check_case(const loaded *l, const char *name, size_t i, const td_value *c) {
     size_t n_text, n_want;
     const char *text = td_value_text(td_value_at(c, 0), &n_text);
-    const char *want = td_value_text(td_value_at(c, 2), &n_want);
+    const td_value *want_text = td_value_at(c, 2);
     td_strbuf want_ids = {0}, ids_text = {0}, decoded = {0};
     int32_t *ids;
     const int n_id = convert(l, text, n_text, &ids, &decoded);
@@ -62,8 +65,10 @@ static void check_case(const loaded *l, const char *name, size_t i, const td_val
     td_value_to_json(td_value_at(c, 1), -1, &want_ids);
     if (strcmp(ids_text.text, want_ids.text) != 0)
         fail_msg("%s, case %zu: ids\n%s\nwanted\n%s", name, i, ids_text.text, want_ids.text);
+    const bool has_text = td_value_get_type(want_text) == TD_VALUE_STRING;
+    const char *want = has_text ? td_value_text(want_text, &n_want) : NULL;
     /* Where the library writes U+FFFD for bytes that are no text, ours are those bytes. */
-    if (!memmem(want, n_want, "\uFFFD", 3)) {
+    if (want && !memmem(want, n_want, "\uFFFD", 3)) {
         if (decoded.n != n_want || memcmp(decoded.text ? decoded.text : "", want, n_want) != 0)
             fail_msg("%s, case %zu: decoded\n%s\nwanted\n%s", name, i,
                      decoded.text ? decoded.text : "", want);

@@ -42,7 +42,7 @@ static inline int32_t tiny_add(td_vocab *v, const char *text, size_t n, uint8_t 
     if (v->n_token) memcpy(tokens, v->tokens, (size_t)v->n_token * sizeof *tokens);
     tokens[v->n_token] = (td_vocab_token){.text = td_arena_strndup(&v->arena, text, n),
                                           .n = (uint32_t)n,
-                                          .score = score,
+                                          .score = (double)score,
                                           .type = type ? type : TD_TOKEN_NORMAL};
     v->tokens = tokens;
     return v->n_token++;
