@@ -188,9 +188,14 @@ static bool is_digits(const char *s, size_t n) {
     return n > 0 && n < 18;
 }
 
-const td_value *td_jinja_path(td_jeval *ev, const td_value *v, const td_value *path) {
-    if (path->type != TD_VALUE_STRING)
-        return path->type == TD_VALUE_NONE ? v : td_jinja_item(ev, v, path);
+const td_value *td_jinja_path(td_jeval *ev, const td_value *v, const td_value *path,
+                              const td_value *otherwise) {
+    if (otherwise && otherwise->type == TD_VALUE_NONE) otherwise = NULL;
+    if (path->type == TD_VALUE_NONE) return v;
+    if (path->type != TD_VALUE_STRING) {
+        v = td_jinja_item(ev, v, path);
+        return v && v->type == TD_VALUE_UNDEFINED && otherwise ? otherwise : v;
+    }
     const char *s = path->u.string.text;
     const size_t n = path->u.string.n;
     for (size_t start = 0; v && start <= n;) {
@@ -205,6 +210,7 @@ const td_value *td_jinja_path(td_jeval *ev, const td_value *v, const td_value *p
             key = td_jinja_string(ev, s + start, end - start);
         }
         v = key ? td_jinja_item(ev, v, key) : NULL;
+        if (v && v->type == TD_VALUE_UNDEFINED && otherwise) v = otherwise;
         start = end + 1;
     }
     return v;
@@ -212,10 +218,11 @@ const td_value *td_jinja_path(td_jeval *ev, const td_value *v, const td_value *p
 
 /* ---- slices ---- */
 
-/* Python's slice.indices: where a walk over n items starts and how many it meets. */
-static bool slice_indices(td_jeval *ev, const td_value *const bounds[3], int64_t n, int64_t *start,
-                          int64_t *step, int64_t *count) {
-    int64_t at[3] = {0, 0, 1};
+/* Python's slice.indices: start, stop and step of a walk over n items, and how many it meets. */
+static bool slice_indices(td_jeval *ev, const td_value *const bounds[3], int64_t n, int64_t at[3],
+                          int64_t *count) {
+    at[0] = at[1] = 0;
+    at[2] = 1;
     for (int i = 2; i >= 0; i--) {
         if (!bounds[i] || bounds[i]->type == TD_VALUE_NONE) {
             if (i == 0) at[0] = at[2] < 0 ? n - 1 : 0;
@@ -238,8 +245,6 @@ static bool slice_indices(td_jeval *ev, const td_value *const bounds[3], int64_t
     }
     if (at[2] > n + 1) at[2] = n + 1; /* any larger step meets as few; keeps the sums small */
     if (at[2] < -n - 1) at[2] = -n - 1;
-    *start = at[0];
-    *step = at[2];
     const int64_t span = at[2] > 0 ? at[1] - at[0] : at[0] - at[1];
     const int64_t stride = at[2] > 0 ? at[2] : -at[2];
     *count = span > 0 ? (span + stride - 1) / stride : 0;
@@ -275,12 +280,18 @@ static const td_value *slice_string(td_jeval *ev, const td_value *v, int64_t sta
     return td_jinja_take(ev, mark);
 }
 
+/* Number i of a range, which may be beyond its end, where nobody asks for it: it wraps around. */
+static int64_t range_at(const td_value *v, int64_t i) {
+    return (int64_t)((uint64_t)v->u.range.start + (uint64_t)v->u.range.step * (uint64_t)i);
+}
+
 const td_value *td_jinja_slice(td_jeval *ev, const td_value *v, const td_value *const bounds[3]) {
-    int64_t start, step, count;
+    int64_t at[3], count;
     if (v->type == TD_VALUE_UNDEFINED) return td_jinja_fail_undefined(ev, v);
     if (!is_indexable(v))
         return td_jinja_fail(ev, TD_ERR_ARGUMENT, "'%s' cannot be sliced", td_value_type_name(v));
-    if (!slice_indices(ev, bounds, td_jinja_length(v), &start, &step, &count)) return NULL;
+    if (!slice_indices(ev, bounds, td_jinja_length(v), at, &count)) return NULL;
+    const int64_t start = at[0], step = at[2];
     if (v->type == TD_VALUE_STRING) {
         const td_value *text = slice_string(ev, v, count ? start : 0, step, count);
         return text && v->kind == TD_KIND_MARKUP ? td_jinja_mark(ev, text, v->kind) : text;
@@ -288,8 +299,9 @@ const td_value *td_jinja_slice(td_jeval *ev, const td_value *v, const td_value *
     if (v->kind == TD_KIND_RANGE) {
         td_value *range = td_jinja_list(ev, TD_KIND_RANGE, 0);
         if (!range) return NULL;
-        range->u.range.start = v->u.range.start + v->u.range.step * start;
-        range->u.range.step = v->u.range.step * step;
+        range->u.range.start = range_at(v, start);
+        range->u.range.stop = range_at(v, at[1]);
+        range->u.range.step = (int64_t)((uint64_t)v->u.range.step * (uint64_t)step);
         range->u.range.n = (size_t)count;
         return range;
     }

@@ -32,6 +32,7 @@ static const td_value *g_range(td_jeval *ev, const td_value *self, const td_jcal
     td_value *range = td_jinja_list(ev, TD_KIND_RANGE, 0);
     if (!range) return NULL;
     range->u.range.start = at[0];
+    range->u.range.stop = at[1];
     range->u.range.step = at[2];
     range->u.range.n = (size_t)count;
     return range;

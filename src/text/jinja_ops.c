@@ -275,6 +275,14 @@ static double float_mod(double a, double b) {
     return r != 0 && (r < 0) != (b < 0) ? r + b : r == 0 ? copysign(0.0, b) : r;
 }
 
+/* The whole number nearest to the exact quotient of what float_mod leaves; zero keeps its sign. */
+static double float_floor_div(double a, double b) {
+    const double quotient = (a - float_mod(a, b)) / b;
+    if (quotient == 0) return copysign(0.0, a / b);
+    const double whole = floor(quotient);
+    return quotient - whole > 0.5 ? whole + 1 : whole;
+}
+
 static const td_value *float_op(td_jeval *ev, int op, double a, double b) {
     double r;
     switch (op) {
@@ -283,7 +291,7 @@ static const td_value *float_op(td_jeval *ev, int op, double a, double b) {
     case TD_JOP_MUL: return td_jinja_float(ev, a * b);
     case TD_JOP_DIV: return b == 0 ? fail_zero(ev) : td_jinja_float(ev, a / b);
     case TD_JOP_FLOORDIV:
-        return b == 0 ? fail_zero(ev) : td_jinja_float(ev, floor((a - float_mod(a, b)) / b + 0.5));
+        return b == 0 ? fail_zero(ev) : td_jinja_float(ev, float_floor_div(a, b));
     case TD_JOP_MOD: return b == 0 ? fail_zero(ev) : td_jinja_float(ev, float_mod(a, b));
     default:
         if (a == 0 && b < 0) return fail_zero(ev);

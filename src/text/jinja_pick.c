@@ -39,12 +39,10 @@ static const td_value *map_attribute(td_jeval *ev, const td_value *items, const 
     const td_value *otherwise = td_value_find_text(kw, "default", 7);
     if (kw->u.map.n != (otherwise ? 2u : 1u))
         return td_jinja_fail(ev, TD_ERR_ARGUMENT, "map takes attribute and default, or a filter");
-    if (otherwise && otherwise->type == TD_VALUE_NONE) otherwise = NULL;
     td_value *list = td_jinja_list(ev, TD_KIND_ITER, td_value_count(items));
     for (size_t i = 0; list && i < td_value_count(items); i++) {
         const td_value *v = td_jinja_nth(ev, items, i);
-        v = v && td_jinja_charge(ev, 1) ? td_jinja_path(ev, v, path) : NULL;
-        if (v && v->type == TD_VALUE_UNDEFINED && otherwise) v = otherwise;
+        v = v && td_jinja_charge(ev, 1) ? td_jinja_path(ev, v, path, otherwise) : NULL;
         if (!td_jinja_push(ev, list, v)) return NULL;
     }
     return list;
@@ -86,7 +84,7 @@ static const td_value *pick(td_jeval *ev, const td_value *v, const td_jcall *cal
     td_value *list = td_jinja_list(ev, TD_KIND_ITER, 0);
     for (size_t i = 0; list && i < td_value_count(items); i++) {
         const td_value *item = td_jinja_nth(ev, items, i);
-        const td_value *asked = item && n_skip ? td_jinja_path(ev, item, call->pos[0]) : item;
+        const td_value *asked = item && n_skip ? td_jinja_path(ev, item, call->pos[0], NULL) : item;
         if (!asked || !td_jinja_charge(ev, 1)) return NULL;
         if (f) {
             td_jcall inner = {

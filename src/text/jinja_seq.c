@@ -60,9 +60,7 @@ static const td_value *fold(td_jeval *ev, const td_value *v, bool case_sensitive
 /* The part of item that `attribute` (NULL: all of it) names. */
 static const td_value *key_of(td_jeval *ev, const td_value *item, const td_value *attribute,
                               const td_value *otherwise, bool case_sensitive) {
-    const td_value *v = attribute ? td_jinja_path(ev, item, attribute) : item;
-    if (v && v->type == TD_VALUE_UNDEFINED && otherwise && otherwise->type != TD_VALUE_NONE)
-        v = otherwise;
+    const td_value *v = attribute ? td_jinja_path(ev, item, attribute, otherwise) : item;
     return fold(ev, v, case_sensitive);
 }
 
@@ -113,17 +111,27 @@ static const td_value *given(const td_jcall *call, int i) {
     return td_jinja_param_given(call, i) ? call->param[i] : NULL;
 }
 
+/* Python's sort takes an integer there: not even None. */
+static bool param_reverse(td_jeval *ev, const td_jcall *call, int i, bool *reverse) {
+    int64_t number = 0;
+    if (call->param[i] && !td_jinja_param_int(ev, call, i, &number)) return false;
+    *reverse = number != 0;
+    return true;
+}
+
 static const td_value *f_sort(td_jeval *ev, const td_value *v, const td_jcall *call) {
+    bool reverse;
     const td_value *items = td_jinja_iterate(ev, v);
-    if (!items) return NULL;
+    if (!items || !param_reverse(ev, call, 0, &reverse)) return NULL;
     const td_value *keys =
         multi_keys(ev, items, given(call, 2), td_jinja_param_bool(call, 1, false));
-    return keys ? td_jinja_sort(ev, items, keys, td_jinja_param_bool(call, 0, false)) : NULL;
+    return keys ? td_jinja_sort(ev, items, keys, reverse) : NULL;
 }
 
 static const td_value *f_dictsort(td_jeval *ev, const td_value *v, const td_jcall *call) {
     const char *by = "key";
     size_t n;
+    bool reverse;
     if (v->type == TD_VALUE_UNDEFINED) return td_jinja_fail_undefined(ev, v);
     if (v->type != TD_VALUE_MAP || v->kind == TD_KIND_NAMESPACE)
         return td_jinja_fail(ev, TD_ERR_ARGUMENT, "dictsort wants a dict, not '%s'",
@@ -132,11 +140,12 @@ static const td_value *f_dictsort(td_jeval *ev, const td_value *v, const td_jcal
     const bool by_value = strcmp(by, "value") == 0;
     if (!by_value && strcmp(by, "key") != 0)
         return td_jinja_fail(ev, TD_ERR_ARGUMENT, "dictsort sorts by 'key' or 'value'");
+    if (!param_reverse(ev, call, 2, &reverse)) return NULL;
     const td_value *items = td_jinja_view(ev, v, TD_KIND_ITEMS);
     const td_value *parts = td_jinja_view(ev, v, by_value ? TD_KIND_VALUES : TD_KIND_KEYS);
     if (!items || !parts) return NULL;
     const td_value *keys = keys_of(ev, parts, NULL, NULL, td_jinja_param_bool(call, 0, false));
-    return keys ? td_jinja_sort(ev, items, keys, td_jinja_param_bool(call, 2, false)) : NULL;
+    return keys ? td_jinja_sort(ev, items, keys, reverse) : NULL;
 }
 
 static const td_value *f_groupby(td_jeval *ev, const td_value *v, const td_jcall *call) {
@@ -281,7 +290,7 @@ static const td_value *f_join(td_jeval *ev, const td_value *v, const td_jcall *c
     const size_t mark = ev->out.n;
     for (size_t i = 0; i < td_value_count(items); i++) {
         const td_value *item = td_jinja_nth(ev, items, i);
-        if (item && given(call, 1)) item = td_jinja_path(ev, item, given(call, 1));
+        if (item && given(call, 1)) item = td_jinja_path(ev, item, given(call, 1), NULL);
         if (!item || !td_jinja_charge(ev, 1)) return NULL;
         if (i && between) td_strbuf_add(&ev->out, between->u.string.text, between->u.string.n);
         td_value_add_str(item, &ev->out);
@@ -296,7 +305,7 @@ static const td_value *f_sum(td_jeval *ev, const td_value *v, const td_jcall *ca
         return td_jinja_fail(ev, TD_ERR_ARGUMENT, "strings are joined, not summed");
     for (size_t i = 0; items && sum && i < td_value_count(items); i++) {
         const td_value *item = td_jinja_nth(ev, items, i);
-        if (item && given(call, 0)) item = td_jinja_path(ev, item, given(call, 0));
+        if (item && given(call, 0)) item = td_jinja_path(ev, item, given(call, 0), NULL);
         if (!item || !td_jinja_charge(ev, 1)) return NULL;
         sum = td_jinja_binary(ev, TD_JOP_ADD, sum, item);
     }

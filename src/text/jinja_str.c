@@ -108,6 +108,16 @@ static const td_value *m_isascii(td_jeval *ev, const td_value *v, const td_jcall
     return td_value_from_bool(v->u.string.n == v->u.string.n_char);
 }
 
+static const td_value *m_isprintable(td_jeval *ev, const td_value *v, const td_jcall *call) {
+    (void)call;
+    if (!td_jinja_charge(ev, v->u.string.n / 64)) return NULL;
+    for (size_t at = 0, len; at < v->u.string.n; at += len)
+        if (!td_value_is_printable(
+                td_pystr_decode(v->u.string.text + at, v->u.string.n - at, &len)))
+            return &td_value_const_false;
+    return &td_value_const_true;
+}
+
 static const td_value *m_isidentifier(td_jeval *ev, const td_value *v, const td_jcall *call) {
     (void)call;
     return matches(ev, v, "[\\p{L}\\p{Nl}_][\\p{L}\\p{Nl}\\p{Mn}\\p{Mc}\\p{Nd}\\p{Pc}]*+");
@@ -207,6 +217,7 @@ const td_jfunction td_jinja_case_methods[] = {
     {"isspace",      m_isspace,       0,  {NULL}               },
     {"isascii",      m_isascii,       0,  {NULL}               },
     {"isidentifier", m_isidentifier,  0,  {NULL}               },
+    {"isprintable",  m_isprintable,   0,  {NULL}               },
     {"ljust",        m_ljust,         1,  {"width", "fillchar"}},
     {"rjust",        m_rjust,         1,  {"width", "fillchar"}},
     {"center",       m_center,        1,  {"width", "fillchar"}},

@@ -421,8 +421,12 @@ static const td_value *f_round(td_jeval *ev, const td_value *v, const td_jcall *
     if (!td_jinja_is_number(v))
         return td_jinja_fail(ev, TD_ERR_ARGUMENT, "round wants a number, not '%s'",
                              td_value_type_name(v));
-    if (call->param[0] && !td_jinja_param_int(ev, call, 0, &digits)) return NULL;
     if (call->param[1] && !td_jinja_param_text(ev, call, 1, &method, &n_method)) return NULL;
+    const bool to_int = call->param[0] && call->param[0]->type == TD_VALUE_NONE;
+    if (to_int && strcmp(method, "common") == 0 && v->type == TD_VALUE_FLOAT)
+        return float_to_int(ev, nearbyint(v->u.real));
+    if (to_int && strcmp(method, "common") == 0) return f_int(ev, v, &(td_jcall){0});
+    if (call->param[0] && !td_jinja_param_int(ev, call, 0, &digits)) return NULL;
     const double f = td_jinja_as_float(v);
     if (strcmp(method, "common") == 0) {
         if (v->type != TD_VALUE_FLOAT) {

@@ -53,7 +53,7 @@ struct td_value {
             size_t n, cap;
         } list;
         struct {
-            int64_t start, step;
+            int64_t start, stop, step; /* stop as it was given: repr shows it */
             size_t n;
         } range;
         struct {
@@ -105,6 +105,9 @@ void td_value_add_repr(const td_value *v, td_strbuf *out);
 void td_value_add_float(double f, td_strbuf *out);
 /* Only ASCII is left bare in repr when `ascii`. */
 void td_value_add_quoted(const char *text, size_t n, bool ascii, td_strbuf *out);
+
+/* Python's str.isprintable for one character, but for unassigned ones beyond the ranges we list. */
+bool td_value_is_printable(uint32_t c);
 
 /* Parses all of text as a number the way float() and the lexer do, in any locale. */
 bool td_value_parse_float(const char *text, size_t n, double *out);

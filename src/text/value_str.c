@@ -83,8 +83,7 @@ bool td_value_parse_float(const char *text, size_t n, double *out) {
     return *end == 0;
 }
 
-/* Python's str.isprintable for one character, but for unassigned ones beyond the listed ranges. */
-static bool is_printable(uint32_t c) {
+bool td_value_is_printable(uint32_t c) {
     static const struct {
         uint32_t first, last;
     } hidden[] = {
@@ -133,7 +132,7 @@ void td_value_add_quoted(const char *text, size_t n, bool ascii, td_strbuf *out)
             td_strbuf_addf(out, "\\%c", (char)c);
         else if (c < 0x20 || c == 0x7F)
             td_strbuf_addf(out, "\\x%02x", (unsigned)c);
-        else if (c < 0x7F || (!ascii && is_printable(c)))
+        else if (c < 0x7F || (!ascii && td_value_is_printable(c)))
             td_strbuf_add(out, text + at, len);
         else if (c < 0x100)
             td_strbuf_addf(out, "\\x%02x", (unsigned)c);
@@ -173,8 +172,8 @@ static void add_list(const td_value *v, int depth, td_strbuf *out) {
 }
 
 static void add_range(const td_value *v, td_strbuf *out) {
-    const long long start = v->u.range.start, step = v->u.range.step;
-    td_strbuf_addf(out, "range(%lld, %lld", start, start + step * (long long)v->u.range.n);
+    const long long start = v->u.range.start, stop = v->u.range.stop, step = v->u.range.step;
+    td_strbuf_addf(out, "range(%lld, %lld", start, stop);
     if (step != 1) td_strbuf_addf(out, ", %lld", step);
     td_strbuf_addc(out, ')');
 }
