@@ -52,7 +52,7 @@ td_value *td_jinja_view(td_jeval *ev, const td_value *map, td_value_kind kind) {
     return list;
 }
 
-const td_value *td_jinja_iterate(td_jeval *ev, const td_value *v) {
+const td_value *td_jinja_draw(td_jeval *ev, const td_value *v) {
     switch (v->type) {
     case TD_VALUE_UNDEFINED: return td_jinja_list(ev, TD_KIND_PLAIN, 0);
     case TD_VALUE_STRING: return characters(ev, v);
@@ -67,6 +67,7 @@ const td_value *td_jinja_iterate(td_jeval *ev, const td_value *v) {
             list->u.list = iter->u.list;
             iter->u.list.n = 0;
             iter->u.list.cap = 0;
+            iter->u.list.broken = NULL;
             return list;
         }
         return v;
@@ -74,6 +75,29 @@ const td_value *td_jinja_iterate(td_jeval *ev, const td_value *v) {
     }
     return td_jinja_fail(ev, TD_ERR_ARGUMENT, "'%s' cannot be iterated over",
                          td_value_type_name(v));
+}
+
+const td_value *td_jinja_iterate(td_jeval *ev, const td_value *v) {
+    const td_value *items = td_jinja_draw(ev, v);
+    if (!items || items->kind == TD_KIND_RANGE || !items->u.list.broken) return items;
+    ev->status = td_fail(ev->err, TD_ERR_ARGUMENT, "%s", items->u.list.broken);
+    return NULL;
+}
+
+const td_value *td_jinja_generate(td_jeval *ev, const td_value *v, const td_jcall *call,
+                                  td_jfill *fill) {
+    const size_t mark = ev->out.n;
+    td_value *list = td_jinja_list(ev, TD_KIND_ITER, 0);
+    if (!list || fill(ev, v, call, list)) return list;
+    if (ev->status != TD_ERR_ARGUMENT) return NULL;
+    const char *why = ev->err ? ev->err->msg : "a generator failed";
+    const td_value *message = td_jinja_string(ev, why, strlen(why));
+    if (!message) return NULL;
+    ev->status = TD_OK;
+    ev->out.n = mark;
+    if (ev->err) *ev->err = (td_err){0};
+    list->u.list.broken = message->u.string.text;
+    return list;
 }
 
 const td_value *td_jinja_nth(td_jeval *ev, const td_value *list, size_t i) {
@@ -130,7 +154,8 @@ static const td_value *missing(td_jeval *ev, const td_value *v, const char *name
 }
 
 const td_value *td_jinja_attr(td_jeval *ev, const td_value *v, const char *name, size_t n) {
-    if (v->type == TD_VALUE_UNDEFINED) return td_jinja_fail_undefined(ev, v);
+    if (v->type == TD_VALUE_UNDEFINED && !(n >= 2 && memcmp(name, "__", 2) == 0))
+        return td_jinja_fail_undefined(ev, v);
     const td_value *found = td_jinja_own_attr(ev, v, name, n);
     if (found || ev->status) return found;
     if (v->type == TD_VALUE_MAP && v->kind != TD_KIND_NAMESPACE)
@@ -167,7 +192,7 @@ const td_value *td_jinja_item(td_jeval *ev, const td_value *v, const td_value *k
         const int64_t n = td_jinja_length(v);
         if (i < 0) i += n;
         if (i >= 0 && i < n)
-            return v->type == TD_VALUE_STRING ? string_item(ev, v, (size_t)i)
+            return v->type == TD_VALUE_STRING ? td_jinja_like(ev, string_item(ev, v, (size_t)i), v)
                                               : td_jinja_nth(ev, v, (size_t)i);
     }
     if (key->type == TD_VALUE_STRING) {

@@ -204,7 +204,11 @@ const td_value *td_jinja_call_value(td_jeval *ev, const td_value *f, td_jcall *c
     if (f->type == TD_VALUE_UNDEFINED) return td_jinja_fail_undefined(ev, f);
     switch (f->kind) {
     case TD_KIND_FUNCTION:
-    case TD_KIND_METHOD: return td_jinja_apply(ev, f->u.call.data, f->u.call.self, call);
+        return td_jinja_apply(ev, f->u.call.data, f->u.call.self, call);
+    case TD_KIND_METHOD: {
+        const td_value *v = td_jinja_apply(ev, f->u.call.data, f->u.call.self, call);
+        return td_jinja_like(ev, v, f->u.call.self);
+    }
     case TD_KIND_MACRO: return td_jinja_call_macro(ev, f->u.call.data, call);
     case TD_KIND_LOOP: return td_jinja_call_loop(ev, (td_jloop *)f->u.call.data, call);
     case TD_KIND_JOINER: return call_joiner(ev, f);

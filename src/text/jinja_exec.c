@@ -61,6 +61,14 @@ static bool print(td_jeval *ev, const td_value *v) {
     return !ev->out.failed || td_jinja_take(ev, ev->out.n);
 }
 
+/* What a filter or call block makes must be a string: Jinja joins it as it is. */
+static bool print_string(td_jeval *ev, const td_value *v) {
+    if (!v || v->type == TD_VALUE_STRING) return print(ev, v);
+    td_jinja_fail(ev, TD_ERR_ARGUMENT, "the block makes a '%s', not a string",
+                  td_value_type_name(v));
+    return false;
+}
+
 static td_jflow exec_if(td_jeval *ev, const td_jnode *node) {
     for (size_t i = 0; i < node->list.n; i++) {
         const td_jnode *branch = node->list.items[i];
@@ -100,7 +108,7 @@ static bool exec_call_block(td_jeval *ev, const td_jnode *node) {
     if (!kw || !td_jinja_put(ev, kw, name, make_macro(ev, node->b))) return false;
     call.kw = kw;
     ev->line = node->line;
-    return print(ev, td_jinja_call_value(ev, callee, &call));
+    return print_string(ev, td_jinja_call_value(ev, callee, &call));
 }
 
 static bool exec_generation(td_jeval *ev, const td_jnode *node) {
@@ -141,7 +149,7 @@ static td_jflow exec_node(td_jeval *ev, const td_jnode *node) {
     case TD_J_SET_BLOCK: ok = td_jinja_assign(ev, node->a, capture(ev, node)); break;
     case TD_J_MACRO: ok = td_jinja_set_var(ev, ev->scope, node->name, make_macro(ev, node)); break;
     case TD_J_CALL_BLOCK: ok = exec_call_block(ev, node); break;
-    case TD_J_FILTER_BLOCK: ok = print(ev, capture(ev, node)); break;
+    case TD_J_FILTER_BLOCK: ok = print_string(ev, capture(ev, node)); break;
     case TD_J_WITH: ok = exec_with(ev, node); break;
     case TD_J_GENERATION: ok = exec_generation(ev, node); break;
     case TD_J_SCOPE: ok = exec_scoped(ev, &node->list); break;

@@ -15,6 +15,7 @@ typedef struct spec {
     char align; /* '<', '>', '^', '=' (fill behind the sign), or 0: by type */
     char sign;  /* '+', ' ', or 0 */
     bool alternate;
+    bool is_zero;
     char group; /* ',', '_', or 0 */
     int64_t width;
     int64_t precision; /* -1: none */
@@ -148,7 +149,8 @@ typedef struct percent {
     const char *s;
     size_t n, at;
     const td_value *args;
-    size_t i_arg; /* the next of a tuple, or 1 when the one value is used */
+    size_t i_arg;   /* the next of a tuple, or 1 when the one value is used */
+    bool is_markup; /* the format is marked safe, so that texts are escaped */
 } percent;
 
 static const td_value *next_arg(td_jeval *ev, percent *p) {
@@ -190,11 +192,12 @@ static const td_value *percent_key(td_jeval *ev, percent *p) {
     if (p->args->type != TD_VALUE_MAP || p->args->kind == TD_KIND_NAMESPACE)
         return td_jinja_fail(ev, TD_ERR_ARGUMENT, "a format with keys wants a mapping");
     const td_value *v = td_value_find_text(p->args, p->s + start, p->at - start);
+    p->i_arg = 1; /* so that no conversion without a key comes behind */
     p->at++;
     return v ? v : td_jinja_fail(ev, TD_ERR_ARGUMENT, "a format key is missing in the mapping");
 }
 
-static bool percent_convert(td_jeval *ev, const spec *f, const td_value *v) {
+static bool percent_convert(td_jeval *ev, const spec *f, const td_value *v, bool is_markup) {
     int64_t i;
     const size_t mark = ev->out.n;
     const bool is_number = td_jinja_is_number(v);
@@ -213,6 +216,8 @@ static bool percent_convert(td_jeval *ev, const spec *f, const td_value *v) {
         else
             td_value_add_repr(v, &ev->out);
         const td_value *text = td_jinja_take(ev, mark);
+        if (text && is_markup && !(v->kind == TD_KIND_MARKUP && f->type == 's'))
+            text = td_jinja_escape(ev, text);
         if (text) add_text(ev, f, text->u.string.text, text->u.string.n);
         return text != NULL;
     case 'c':
@@ -244,6 +249,11 @@ static bool percent_one(td_jeval *ev, percent *p) {
     spec f = {.fill = " ", .n_fill = 1, .align = '>', .precision = -1};
     const td_value *v = NULL;
     bool is_left = false, is_zero = false;
+    if (p->at < p->n && p->s[p->at] == '%') { /* with anything in between it is an error */
+        td_strbuf_addc(&ev->out, '%');
+        p->at++;
+        return true;
+    }
     if (p->at < p->n && p->s[p->at] == '(' && !(v = percent_key(ev, p))) return false;
     for (; p->at < p->n && strchr("-+ #0", p->s[p->at]) && p->s[p->at]; p->at++) {
         const char flag = p->s[p->at];
@@ -268,10 +278,6 @@ static bool percent_one(td_jeval *ev, percent *p) {
         return false;
     }
     f.type = p->s[p->at++];
-    if (f.type == '%') {
-        td_strbuf_addc(&ev->out, '%');
-        return true;
-    }
     if (!f.type || !strchr("sradiuoxXeEfFgGc", f.type)) {
         td_jinja_fail(ev, TD_ERR_ARGUMENT, "unknown format character '%c'", f.type);
         return false;
@@ -281,11 +287,11 @@ static bool percent_one(td_jeval *ev, percent *p) {
     else if (is_zero && !strchr("srac", f.type))
         f.align = '=', f.fill = "0";
     if (!v) v = next_arg(ev, p);
-    return v && percent_convert(ev, &f, v);
+    return v && percent_convert(ev, &f, v, p->is_markup);
 }
 
 const td_value *td_jinja_percent(td_jeval *ev, const td_value *format, const td_value *args) {
-    percent p = {.s = format->u.string.text, .n = format->u.string.n, .args = args};
+    percent p = {.s = format->u.string.text, .n = format->u.string.n, .args = args, .is_markup = format->kind == TD_KIND_MARKUP};
     const size_t mark = ev->out.n;
     while (p.at < p.n && !ev->out.failed) {
         const char *sign = memchr(p.s + p.at, '%', p.n - p.at);
@@ -300,7 +306,8 @@ const td_value *td_jinja_percent(td_jeval *ev, const td_value *format, const td_
     if (is_tuple ? p.i_arg < args->u.list.n : is_single && p.i_arg == 0)
         return td_jinja_fail(ev, TD_ERR_ARGUMENT,
                              "not all arguments converted during string formatting");
-    return td_jinja_take(ev, mark);
+    const td_value *text = td_jinja_take(ev, mark);
+    return text && p.is_markup ? td_jinja_mark(ev, text, TD_KIND_MARKUP) : text;
 }
 
 /* ---- format() ---- */
@@ -334,6 +341,7 @@ static bool parse_spec(td_jeval *ev, const char *s, size_t n, spec *f) {
     if (at < n && s[at] && strchr("+- ", s[at])) f->sign = s[at] == '-' ? 0 : s[at], at++;
     if (at < n && s[at] == '#') f->alternate = true, at++;
     if (at < n && s[at] == '0') {
+        f->is_zero = !f->align; /* of a text it is only what fills up */
         if (!f->align) f->align = '=';
         if (f->fill != s) f->fill = "0";
         at++;
@@ -359,7 +367,8 @@ static bool format_value(td_jeval *ev, const td_value *v, const char *s, size_t 
         return true;
     }
     if (!parse_spec(ev, s, n, &f)) return false;
-    if (v->type == TD_VALUE_STRING && (f.type == 0 || f.type == 's') && f.align != '=') {
+    const bool is_plain = !f.sign && !f.alternate && !f.group && (f.align != '=' || f.is_zero);
+    if (v->type == TD_VALUE_STRING && (f.type == 0 || f.type == 's') && is_plain) {
         add_text(ev, &f, v->u.string.text, v->u.string.n);
         return true;
     }
@@ -380,12 +389,12 @@ static const td_value *field_value(td_jeval *ev, braces *b, const char *s, size_
     const td_value *v = NULL;
     size_t digits = 0;
     const bool is_number = at > 0 && spec_number(s, at, &digits, &number) && digits == at;
-    if (at == 0 || is_number) {
-        if ((at == 0) == (b->i_auto < 0) && !(is_number && b->i_auto == 0))
+    if (n == 0 || is_number) { /* with something behind, a number counts as no number there */
+        if (n == 0 ? b->i_auto < 0 : at == n && b->i_auto > 0)
             return td_jinja_fail(ev, TD_ERR_ARGUMENT, "format mixes {} and {0}");
-        if (at == 0)
+        if (n == 0)
             number = b->i_auto++;
-        else
+        else if (at == n)
             b->i_auto = -1;
         if ((uint64_t)number < b->call->n_pos) v = b->call->pos[number];
     } else if (b->call->kw) {
@@ -428,6 +437,8 @@ static bool format_field(td_jeval *ev, braces *b, const char *s, size_t n, int d
         const char conversion = s[name + 1];
         if (conversion == 's')
             td_value_add_str(v, &ev->out);
+        else if (conversion == 'a' && v->type == TD_VALUE_STRING)
+            td_value_add_quoted(v->u.string.text, v->u.string.n, true, &ev->out);
         else
             td_value_add_repr(v, &ev->out);
         v = td_jinja_take(ev, mark);

@@ -273,6 +273,9 @@ const td_value *td_jinja_callable(td_jeval *ev, td_value_kind kind, const void *
 const td_value *td_jinja_take(td_jeval *ev, size_t mark);
 
 /* Fails for an undefined, saying what was undefined. */
+/* What a method or slice of `from` gave is marked safe if `from` is: texts, and those in a list. */
+const td_value *td_jinja_like(td_jeval *ev, const td_value *v, const td_value *from);
+
 const td_value *td_jinja_fail_undefined(td_jeval *ev, const td_value *v);
 
 /* jinja_eval.c, jinja_exec.c, jinja_loop.c and jinja_call.c */
@@ -314,6 +317,14 @@ const td_value *td_jinja_path(td_jeval *ev, const td_value *v, const td_value *p
                               const td_value *otherwise);
 /* What a for loop over v would see: a list or range, never an iterator.  NULL: not iterable. */
 const td_value *td_jinja_iterate(td_jeval *ev, const td_value *v);
+/* As td_jinja_iterate, for one that may stop early: items before a failure are there, and ->broken
+ * says what comes then. */
+const td_value *td_jinja_draw(td_jeval *ev, const td_value *v);
+/* A filter that is a generator in Python: what fails in `fill` fails for the one who draws that far.
+ */
+typedef bool td_jfill(td_jeval *ev, const td_value *v, const td_jcall *call, td_value *list);
+const td_value *td_jinja_generate(td_jeval *ev, const td_value *v, const td_jcall *call,
+                                  td_jfill *fill);
 bool td_jinja_is_iterable(const td_value *v);
 int64_t td_jinja_length(const td_value *v); /* len(); -1: has none */
 /* Item i of what td_jinja_iterate gave. */

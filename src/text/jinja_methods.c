@@ -295,6 +295,12 @@ static const td_value *m_replace(td_jeval *ev, const td_value *v, const td_jcall
         (call->param[2] && !td_jinja_param_int(ev, call, 2, &max)))
         return NULL;
     if (max < 0) max = INT64_MAX;
+    if (v->kind == TD_KIND_MARKUP) {
+        const td_value *safe = td_jinja_escape(ev, call->param[1]);
+        if (!safe) return NULL;
+        new = safe->u.string.text;
+        n_new = safe->u.string.n;
+    }
     const size_t mark = ev->out.n;
     for (bool first = true; max > 0 && !ev->out.failed; max--, first = false) {
         int64_t at = td_pystr_find(s, n, old, n_old);
@@ -321,6 +327,7 @@ static const td_value *m_join(td_jeval *ev, const td_value *v, const td_jcall *c
     for (size_t i = 0; i < td_value_count(items); i++) {
         const td_value *item = td_jinja_nth(ev, items, i);
         if (!item || !td_jinja_charge(ev, 1)) return NULL;
+        if (v->kind == TD_KIND_MARKUP && !(item = td_jinja_escape(ev, item))) return NULL;
         if (item->type != TD_VALUE_STRING)
             return td_jinja_fail(ev, TD_ERR_ARGUMENT, "join wants strings, item %zu is a '%s'", i,
                                  td_value_type_name(item));

@@ -34,83 +34,113 @@ static const td_jfunction *named_function(td_jeval *ev, const td_value *name, bo
 }
 
 /* map(attribute=path, default=value): default stands in at every part of the path. */
-static const td_value *map_attribute(td_jeval *ev, const td_value *items, const td_value *kw) {
+static bool map_attribute(td_jeval *ev, const td_value *items, const td_value *kw,
+                          td_value *list) {
     const td_value *path = td_value_find_text(kw, "attribute", 9);
     const td_value *otherwise = td_value_find_text(kw, "default", 7);
-    if (kw->u.map.n != (otherwise ? 2u : 1u))
-        return td_jinja_fail(ev, TD_ERR_ARGUMENT, "map takes attribute and default, or a filter");
-    td_value *list = td_jinja_list(ev, TD_KIND_ITER, td_value_count(items));
-    for (size_t i = 0; list && i < td_value_count(items); i++) {
+    if (kw->u.map.n != (otherwise ? 2u : 1u)) {
+        td_jinja_fail(ev, TD_ERR_ARGUMENT, "map takes attribute and default, or a filter");
+        return false;
+    }
+    for (size_t i = 0; i < td_value_count(items); i++) {
         const td_value *v = td_jinja_nth(ev, items, i);
         v = v && td_jinja_charge(ev, 1) ? td_jinja_path(ev, v, path, otherwise) : NULL;
-        if (!td_jinja_push(ev, list, v)) return NULL;
+        if (!td_jinja_push(ev, list, v)) return false;
     }
-    return list;
+    return true;
 }
 
-static const td_value *f_map(td_jeval *ev, const td_value *v, const td_jcall *call) {
-    if (!td_jinja_truth(v)) return td_jinja_list(ev, TD_KIND_ITER, 0);
-    const td_value *items = td_jinja_iterate(ev, v);
-    if (!items) return NULL;
+/* What broke the input breaks the output behind the same items. */
+static bool pass_on(const td_value *items, td_value *list) {
+    if (items->kind != TD_KIND_RANGE) list->u.list.broken = items->u.list.broken;
+    return true;
+}
+
+static bool fill_map(td_jeval *ev, const td_value *v, const td_jcall *call, td_value *list) {
+    if (!td_jinja_truth(v)) return true;
+    const td_value *items = td_jinja_draw(ev, v);
+    if (!items) return false;
     if (call->n_pos == 0 && call->kw && td_value_find_text(call->kw, "attribute", 9))
-        return map_attribute(ev, items, call->kw);
-    if (call->n_pos == 0)
-        return td_jinja_fail(ev, TD_ERR_ARGUMENT, "map wants a filter or attribute=");
+        return map_attribute(ev, items, call->kw, list) && pass_on(items, list);
+    if (call->n_pos == 0) {
+        td_jinja_fail(ev, TD_ERR_ARGUMENT, "map wants a filter or attribute=");
+        return false;
+    }
     const td_jfunction *f = named_function(ev, call->pos[0], false);
-    td_value *list = f ? td_jinja_list(ev, TD_KIND_ITER, td_value_count(items)) : NULL;
-    for (size_t i = 0; list && i < td_value_count(items); i++) {
+    for (size_t i = 0; f && i < td_value_count(items); i++) {
         td_jcall inner = {.pos = call->pos + 1, .n_pos = call->n_pos - 1, .kw = call->kw};
         const td_value *item = td_jinja_nth(ev, items, i);
         if (!item || !td_jinja_charge(ev, 1) ||
             !td_jinja_push(ev, list, td_jinja_apply(ev, f, item, &inner)))
-            return NULL;
+            return false;
     }
-    return list;
+    return f && pass_on(items, list);
+}
+
+static const td_value *f_map(td_jeval *ev, const td_value *v, const td_jcall *call) {
+    return td_jinja_generate(ev, v, call, fill_map);
 }
 
 /* Keeps the items that answer `wanted`; the first of `n_skip` arguments names an attribute. */
-static const td_value *pick(td_jeval *ev, const td_value *v, const td_jcall *call, bool wanted,
-                            size_t n_skip) {
-    if (!td_jinja_truth(v)) return td_jinja_list(ev, TD_KIND_ITER, 0);
-    const td_value *items = td_jinja_iterate(ev, v);
-    if (!items) return NULL;
-    if (call->n_pos < n_skip)
-        return td_jinja_fail(ev, TD_ERR_ARGUMENT, "the name of an attribute is missing");
+static bool pick(td_jeval *ev, const td_value *v, const td_jcall *call, bool wanted, size_t n_skip,
+                 td_value *list) {
+    if (!td_jinja_truth(v)) return true;
+    const td_value *items = td_jinja_draw(ev, v);
+    if (!items) return false;
+    if (call->n_pos < n_skip) {
+        td_jinja_fail(ev, TD_ERR_ARGUMENT, "the name of an attribute is missing");
+        return false;
+    }
     const td_jfunction *f = NULL;
     if (call->n_pos > n_skip) {
         f = named_function(ev, call->pos[n_skip], true);
-        if (!f) return NULL;
+        if (!f) return false;
     }
-    td_value *list = td_jinja_list(ev, TD_KIND_ITER, 0);
-    for (size_t i = 0; list && i < td_value_count(items); i++) {
+    for (size_t i = 0; i < td_value_count(items); i++) {
         const td_value *item = td_jinja_nth(ev, items, i);
         const td_value *asked = item && n_skip ? td_jinja_path(ev, item, call->pos[0], NULL) : item;
-        if (!asked || !td_jinja_charge(ev, 1)) return NULL;
+        if (!asked || !td_jinja_charge(ev, 1)) return false;
         if (f) {
             td_jcall inner = {
                 .pos = call->pos + n_skip + 1, .n_pos = call->n_pos - n_skip - 1, .kw = call->kw};
             asked = td_jinja_apply(ev, f, asked, &inner);
-            if (!asked) return NULL;
+            if (!asked) return false;
         }
-        if (td_jinja_truth(asked) == wanted && !td_jinja_push(ev, list, item)) return NULL;
+        if (td_jinja_truth(asked) == wanted && !td_jinja_push(ev, list, item)) return false;
     }
-    return list;
+    return pass_on(items, list);
+}
+
+static bool fill_select(td_jeval *ev, const td_value *v, const td_jcall *call, td_value *list) {
+    return pick(ev, v, call, true, 0, list);
 }
 
 static const td_value *f_select(td_jeval *ev, const td_value *v, const td_jcall *call) {
-    return pick(ev, v, call, true, 0);
+    return td_jinja_generate(ev, v, call, fill_select);
+}
+
+static bool fill_reject(td_jeval *ev, const td_value *v, const td_jcall *call, td_value *list) {
+    return pick(ev, v, call, false, 0, list);
 }
 
 static const td_value *f_reject(td_jeval *ev, const td_value *v, const td_jcall *call) {
-    return pick(ev, v, call, false, 0);
+    return td_jinja_generate(ev, v, call, fill_reject);
+}
+
+static bool fill_selectattr(td_jeval *ev, const td_value *v, const td_jcall *call, td_value *list) {
+    return pick(ev, v, call, true, 1, list);
 }
 
 static const td_value *f_selectattr(td_jeval *ev, const td_value *v, const td_jcall *call) {
-    return pick(ev, v, call, true, 1);
+    return td_jinja_generate(ev, v, call, fill_selectattr);
+}
+
+static bool fill_rejectattr(td_jeval *ev, const td_value *v, const td_jcall *call, td_value *list) {
+    return pick(ev, v, call, false, 1, list);
 }
 
 static const td_value *f_rejectattr(td_jeval *ev, const td_value *v, const td_jcall *call) {
-    return pick(ev, v, call, false, 1);
+    return td_jinja_generate(ev, v, call, fill_rejectattr);
 }
 
 const td_jfunction td_jinja_pick_filters[] = {

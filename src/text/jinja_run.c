@@ -172,6 +172,18 @@ const td_value *td_jinja_mark(td_jeval *ev, const td_value *v, td_value_kind kin
     return copy;
 }
 
+const td_value *td_jinja_like(td_jeval *ev, const td_value *v, const td_value *from) {
+    if (!v || from->type != TD_VALUE_STRING || from->kind != TD_KIND_MARKUP) return v;
+    if (v->type == TD_VALUE_STRING)
+        return v->kind == TD_KIND_MARKUP ? v : td_jinja_mark(ev, v, TD_KIND_MARKUP);
+    if (v->type != TD_VALUE_LIST) return v;
+    td_value *list = td_jinja_list(ev, v->kind, v->u.list.n);
+    for (size_t i = 0; list && i < v->u.list.n; i++)
+        if (!td_jinja_push(ev, list, td_jinja_mark(ev, v->u.list.items[i], TD_KIND_MARKUP)))
+            return NULL;
+    return list;
+}
+
 const td_value *td_jinja_escape(td_jeval *ev, const td_value *v) {
     if (v->type == TD_VALUE_STRING && v->kind == TD_KIND_MARKUP) return v;
     const td_value *text = td_jinja_to_string(ev, v);

@@ -176,20 +176,23 @@ static const td_value *f_groupby(td_jeval *ev, const td_value *v, const td_jcall
     return groups;
 }
 
-static const td_value *f_unique(td_jeval *ev, const td_value *v, const td_jcall *call) {
+static bool fill_unique(td_jeval *ev, const td_value *v, const td_jcall *call, td_value *list) {
     const td_value *items = td_jinja_iterate(ev, v);
     td_value *seen = items ? td_jinja_map(ev) : NULL;
-    td_value *list = seen ? td_jinja_list(ev, TD_KIND_ITER, 0) : NULL;
-    for (size_t i = 0; list && i < td_value_count(items); i++) {
+    for (size_t i = 0; seen && i < td_value_count(items); i++) {
         const td_value *item = td_jinja_nth(ev, items, i);
         const td_value *key =
             item ? key_of(ev, item, given(call, 1), NULL, td_jinja_param_bool(call, 0, false))
                  : NULL;
-        if (!key || !td_jinja_charge(ev, 1)) return NULL;
+        if (!key || !td_jinja_charge(ev, 1)) return false;
         if (td_value_find(seen, key)) continue;
-        if (!td_jinja_put(ev, seen, key, item) || !td_jinja_push(ev, list, item)) return NULL;
+        if (!td_jinja_put(ev, seen, key, item) || !td_jinja_push(ev, list, item)) return false;
     }
-    return list;
+    return seen != NULL;
+}
+
+static const td_value *f_unique(td_jeval *ev, const td_value *v, const td_jcall *call) {
+    return td_jinja_generate(ev, v, call, fill_unique);
 }
 
 static const td_value *extreme(td_jeval *ev, const td_value *v, const td_jcall *call, int op) {
@@ -228,9 +231,10 @@ static const td_value *f_length(td_jeval *ev, const td_value *v, const td_jcall 
 
 static const td_value *f_first(td_jeval *ev, const td_value *v, const td_jcall *call) {
     (void)call;
-    const td_value *items = td_jinja_iterate(ev, v);
+    const td_value *items = td_jinja_draw(ev, v);
     if (!items) return NULL;
     if (td_value_count(items)) return td_jinja_nth(ev, items, 0);
+    if (!td_jinja_iterate(ev, items)) return NULL; /* broken */
     return td_jinja_undefined_hint(ev, "no first item: the sequence was empty");
 }
 
@@ -271,15 +275,21 @@ static const td_value *f_reverse(td_jeval *ev, const td_value *v, const td_jcall
     return items ? copy_items(ev, items, kind, true) : NULL;
 }
 
-static const td_value *f_items(td_jeval *ev, const td_value *v, const td_jcall *call) {
+static bool fill_items(td_jeval *ev, const td_value *v, const td_jcall *call, td_value *list) {
     (void)call;
-    if (v->type == TD_VALUE_UNDEFINED) return td_jinja_list(ev, TD_KIND_ITER, 0);
-    if (v->type != TD_VALUE_MAP || v->kind == TD_KIND_NAMESPACE)
-        return td_jinja_fail(ev, TD_ERR_ARGUMENT, "items wants a dict, not '%s'",
-                             td_value_type_name(v));
-    td_value *pairs = td_jinja_view(ev, v, TD_KIND_ITEMS);
-    if (pairs) pairs->kind = TD_KIND_ITER;
-    return pairs;
+    if (v->type == TD_VALUE_UNDEFINED) return true;
+    if (v->type != TD_VALUE_MAP || v->kind == TD_KIND_NAMESPACE) {
+        td_jinja_fail(ev, TD_ERR_ARGUMENT, "items wants a dict, not '%s'", td_value_type_name(v));
+        return false;
+    }
+    const td_value *pairs = td_jinja_view(ev, v, TD_KIND_ITEMS);
+    if (!pairs) return false;
+    list->u.list = pairs->u.list;
+    return true;
+}
+
+static const td_value *f_items(td_jeval *ev, const td_value *v, const td_jcall *call) {
+    return td_jinja_generate(ev, v, call, fill_items);
 }
 
 static const td_value *f_join(td_jeval *ev, const td_value *v, const td_jcall *call) {
@@ -314,40 +324,51 @@ static const td_value *f_sum(td_jeval *ev, const td_value *v, const td_jcall *ca
 
 /* ---- regrouping ---- */
 
-static const td_value *f_batch(td_jeval *ev, const td_value *v, const td_jcall *call) {
+static bool fill_batch(td_jeval *ev, const td_value *v, const td_jcall *call, td_value *rows) {
     int64_t size;
     const td_value *items = td_jinja_iterate(ev, v), *filler = given(call, 1);
-    if (!items || !td_jinja_param_int(ev, call, 0, &size)) return NULL;
-    td_value *rows = td_jinja_list(ev, TD_KIND_ITER, 0), *row = NULL;
-    for (size_t i = 0; rows && i < td_value_count(items); i++) {
+    if (items && td_value_count(items) == 0) return true; /* the size is not even looked at */
+    if (!items || !td_jinja_param_int(ev, call, 0, &size)) return false;
+    td_value *row = NULL;
+    for (size_t i = 0; i < td_value_count(items); i++) {
         if (!row || row->u.list.n == (uint64_t)size) {
             row = td_jinja_list(ev, TD_KIND_PLAIN, 0);
-            if (!td_jinja_push(ev, rows, row)) return NULL;
+            if (!td_jinja_push(ev, rows, row)) return false;
         }
-        if (!td_jinja_push(ev, row, td_jinja_nth(ev, items, i))) return NULL;
+        if (!td_jinja_push(ev, row, td_jinja_nth(ev, items, i))) return false;
     }
     for (int64_t n = row && filler ? (int64_t)row->u.list.n : size; n < size; n++)
-        if (!td_jinja_push(ev, row, filler)) return NULL;
-    return rows;
+        if (!td_jinja_push(ev, row, filler)) return false;
+    return true;
 }
 
-static const td_value *f_slice(td_jeval *ev, const td_value *v, const td_jcall *call) {
+static const td_value *f_batch(td_jeval *ev, const td_value *v, const td_jcall *call) {
+    return td_jinja_generate(ev, v, call, fill_batch);
+}
+
+static bool fill_slice(td_jeval *ev, const td_value *v, const td_jcall *call, td_value *columns) {
     int64_t n_slice;
     const td_value *items = td_jinja_iterate(ev, v), *filler = given(call, 1);
-    if (!items || !td_jinja_param_int(ev, call, 0, &n_slice)) return NULL;
-    if (n_slice == 0) return td_jinja_fail(ev, TD_ERR_ARGUMENT, "slice wants at least one slice");
-    td_value *columns = td_jinja_list(ev, TD_KIND_ITER, 0);
+    if (!items || !td_jinja_param_int(ev, call, 0, &n_slice)) return false;
+    if (n_slice == 0) {
+        td_jinja_fail(ev, TD_ERR_ARGUMENT, "slice wants at least one slice");
+        return false;
+    }
     const int64_t n = (int64_t)td_value_count(items);
     int64_t at = 0;
-    for (int64_t i = 0; columns && i < n_slice; i++) {
+    for (int64_t i = 0; i < n_slice; i++) {
         const bool is_longer = i < n % n_slice;
         td_value *column = td_jinja_list(ev, TD_KIND_PLAIN, 0);
         for (const int64_t end = at + n / n_slice + is_longer; at < end; at++)
-            if (!td_jinja_push(ev, column, td_jinja_nth(ev, items, (size_t)at))) return NULL;
-        if (filler && !is_longer && !td_jinja_push(ev, column, filler)) return NULL;
-        if (!td_jinja_push(ev, columns, column)) return NULL;
+            if (!td_jinja_push(ev, column, td_jinja_nth(ev, items, (size_t)at))) return false;
+        if (filler && !is_longer && !td_jinja_push(ev, column, filler)) return false;
+        if (!td_jinja_push(ev, columns, column)) return false;
     }
-    return columns;
+    return true;
+}
+
+static const td_value *f_slice(td_jeval *ev, const td_value *v, const td_jcall *call) {
+    return td_jinja_generate(ev, v, call, fill_slice);
 }
 
 const td_jfunction td_jinja_seq_filters[] = {

@@ -13,7 +13,7 @@ const td_value *td_jinja_convert(td_jeval *ev, const td_value *v, int to) {
     if (!text || !td_jinja_charge(ev, text->u.string.n / 32)) return NULL;
     const size_t mark = ev->out.n;
     td_pystr_convert(&ev->out, text->u.string.text, text->u.string.n, (td_pystr_case)to);
-    return td_jinja_take(ev, mark);
+    return td_jinja_like(ev, td_jinja_take(ev, mark), text);
 }
 
 static const td_value *f_capitalize(td_jeval *ev, const td_value *v, const td_jcall *call) {
@@ -46,7 +46,10 @@ static const td_value *f_title(td_jeval *ev, const td_value *v, const td_jcall *
             is_break = td_pystr_is_space(c) || (c < 0x80 && c && strchr("-({[<", (int)c));
             if (!is_break) end += len;
         }
-        td_pystr_convert(&ev->out, s + at, end - at, TD_PYSTR_CAPITALIZE);
+        size_t n_first = 0;
+        if (end > at) td_pystr_decode(s + at, end - at, &n_first);
+        td_pystr_convert(&ev->out, s + at, n_first, TD_PYSTR_UPPER);
+        td_pystr_convert(&ev->out, s + at + n_first, end - at - n_first, TD_PYSTR_LOWER);
         if (is_break) td_strbuf_add(&ev->out, s + end, len);
         at = is_break ? end + len : end;
     }
@@ -57,7 +60,9 @@ static const td_value *f_title(td_jeval *ev, const td_value *v, const td_jcall *
 static const td_value *as_method(td_jeval *ev, const td_value *v, const td_jfunction *table,
                                  const char *name, const td_jcall *call) {
     const td_value *text = td_jinja_to_string(ev, v);
-    return text ? td_jinja_table_find(table, name, strlen(name))->fn(ev, text, call) : NULL;
+    if (!text) return NULL;
+    return td_jinja_like(
+        ev, td_jinja_table_find(table, name, strlen(name))->fn(ev, text, call), text);
 }
 
 static const td_value *f_trim(td_jeval *ev, const td_value *v, const td_jcall *call) {
@@ -95,7 +100,9 @@ static const td_value *f_replace(td_jeval *ev, const td_value *v, const td_jcall
         .param = {old, new, NULL}
     };
     if (td_jinja_param_given(call, 2)) inner.param[2] = call->param[2];
-    return as_method(ev, v, td_jinja_str_methods, "replace", &inner);
+    const td_value *text = td_jinja_to_string(ev, v); /* not Markup any more, whatever it was */
+    text = text ? td_jinja_mark(ev, text, TD_KIND_PLAIN) : NULL;
+    return text ? as_method(ev, text, td_jinja_str_methods, "replace", &inner) : NULL;
 }
 
 size_t td_jinja_line_end(const char *s, size_t n, size_t at, size_t *next) {
@@ -168,31 +175,20 @@ static const td_value *f_truncate(td_jeval *ev, const td_value *v, const td_jcal
         const int64_t blank = td_pystr_rfind(s, n, " ", 1);
         if (blank >= 0) n = (size_t)blank;
     }
-    const size_t mark = ev->out.n;
-    td_strbuf_add(&ev->out, s, n);
-    td_strbuf_add(&ev->out, end, n_end);
-    return td_jinja_take(ev, mark);
-}
-
-static bool is_word_char(uint32_t c) {
-    return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c >= 0xC0 && c != 0xD7 && c != 0xF7 && !td_pystr_is_space(c) &&
-            !(c >= 0x2010 && c <= 0x206F) && !(c >= 0x3001 && c <= 0x3020) && c != 0xFFFD);
+    const td_value *cut = td_jinja_like(ev, td_jinja_string(ev, s, n), v);
+    const td_value *tail = cut ? td_jinja_string(ev, end, n_end) : NULL;
+    return tail ? td_jinja_binary(ev, TD_JOP_ADD, cut, tail) : NULL;
 }
 
 static const td_value *f_wordcount(td_jeval *ev, const td_value *v, const td_jcall *call) {
     (void)call;
     const td_value *text = td_jinja_to_string(ev, v);
     if (!text || !td_jinja_charge(ev, text->u.string.n / 64)) return NULL;
-    int64_t count = 0;
-    bool in_word = false;
-    for (size_t at = 0, len; at < text->u.string.n; at += len) {
-        const bool is_word =
-            is_word_char(td_pystr_decode(text->u.string.text + at, text->u.string.n - at, &len));
-        count += is_word && !in_word;
-        in_word = is_word;
-    }
-    return td_jinja_int(ev, count);
+    td_status failed = TD_OK;
+    const size_t count = td_pystr_count_matches(text->u.string.text, text->u.string.n,
+                                                "[\\p{L}\\p{N}_]++", &failed);
+    if (failed) return td_jinja_fail(ev, failed, "out of memory");
+    return td_jinja_int(ev, (int64_t)count);
 }
 
 static bool add_quoted_url(td_jeval *ev, const td_value *v, bool for_query) {

@@ -166,6 +166,23 @@ bool td_pystr_matches(const char *s, size_t n, const char *pattern, td_status *f
     return rc > 0;
 }
 
+size_t td_pystr_count_matches(const char *s, size_t n, const char *pattern, td_status *failed) {
+    regex r;
+    size_t count = 0;
+    if (!regex_init(&r, pattern)) {
+        *failed = TD_ERR_NOMEM;
+        return 0;
+    }
+    int rc;
+    for (size_t at = 0; (rc = pcre2_match(r.code, (PCRE2_SPTR)s, n, at,
+                                          at ? PCRE2_NO_UTF_CHECK : 0, r.match, NULL)) > 0;
+         count++)
+        at = pcre2_get_ovector_pointer(r.match)[1];
+    regex_clear(&r);
+    if (rc == PCRE2_ERROR_NOMEMORY) *failed = TD_ERR_NOMEM;
+    return count;
+}
+
 /* All of s through PCRE2's \U or \L: one character in, one out.  NULL on a failure; td_free. */
 static char *convert_all(const char *s, size_t n, const char *replacement, size_t *n_out) {
     regex r;

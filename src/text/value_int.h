@@ -51,6 +51,7 @@ struct td_value {
         struct {
             const td_value **items;
             size_t n, cap;
+            const char *broken; /* NULL, or of an iterator: the failure behind its last item */
         } list;
         struct {
             int64_t start, stop, step; /* stop as it was given: repr shows it */

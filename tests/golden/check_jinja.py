@@ -26,7 +26,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..")
 PYTHON_OBJECT = re.compile(r" at 0x|<generator|<built-in|<class |<function|<bound method|<jinja2|<Macro|<transformers"
                            r"|Undefined\(|\bb['\"]|_iterator|reversed object|<LoopContext|<async|\d\dL\b|<filter|<map"
-                           r"|[0-9]j\b|<Token")
+                           r"|[0-9]j\b|<Token", re.I)
 
 VARS = {
     "n": 7, "z": 0, "neg": -5, "big": 12345, "f": 2.5, "g": -0.125, "h": 1e20, "tiny": 1e-7, "half": 0.5,
@@ -478,7 +478,7 @@ class Gen:
             return self.pick(["{% do l.append(1) %}", "{% include 'x' %}", "{% import 'x' as y %}", "{% extends 'x' %}", "{% from 'x' import y %}", 
                               "{% debug %}", "{% trans %}x{% endtrans %}", "{% print 1, 2 %}", "{{ self }}", "{{ lipsum is defined }}", "{{ caller }}", "{{ super() }}", "{% set loop = 1 %}",
                               "{% set x.y = 1 %}", "{% set d['a'] = 1 %}", "{{ {} }}", "{{ () }}", "{{ [,] }}", "{{ 1 if }}", "{{ a b }}", "{{ }}", "{%  %}", "{{ 'a }}", "{{ \"\\x4\" }}",
-                              "{% for i in l %}", "{% endif %}", "{% else %}", "{{ l[1, 2] }}", "{{ l[] }}", "{{ s.0 }}", "{{ 1.real }}", "{{ 5 .real }}", "{{ n.bit_length() }}", "# for i in l\n", "## x\n"])
+                              "{% for i in l %}", "{% endif %}", "{% else %}", "{{ l[1, 2] }}", "{{ l[] }}", "{{ s.0 }}", "# for i in l\n", "## x\n"])
         return tag(f"set {self.name()} = {self.expr(3)}")
 
     def template(self):
