@@ -6,14 +6,15 @@
 #define CLASS(name) "transformers_modules.modeling_spark2_5.Spark2_5" name
 
 static td_status read_config(td_config *c, const td_checkpoint *ckpt, td_err *err) {
-    static const td_config_defaults defaults = {.norm_eps = 1e-6,
-                                                .activation = TD_ACTIVATION_GELU_TANH};
+    static const td_config_defaults defaults = {.norm_eps = 1e-6};
     static const td_setting theta = {"rope.freq_base_swa",
                                      "rope_parameters.sliding_attention.rope_theta"};
     static const td_setting n_rot = {"rope.dimension_count_swa", NULL};
     static const td_setting part = {NULL,
                                     "rope_parameters.sliding_attention.partial_rotary_factor"};
     TD_TRY(td_config_read(c, ckpt, &defaults, err));
+    /* config.json says "gelu"; the one implementation to be had, llama.cpp's, takes it by tanh. */
+    c->activation = TD_ACTIVATION_GELU_TANH;
     TD_TRY(td_config_read_window(c, ckpt, err));
     TD_TRY(td_config_mark_windows(c, ckpt, 1, err));
     c->rope_local = c->rope;

@@ -318,12 +318,13 @@ def spark_rope(full, swa, theta_swa):
                                partial_rotary_factor=swa)))
 
 
-# llama.cpp's GELU is a table in half precision.
+# llama.cpp's GELU is a table in half precision, which alone costs 3e-3: these logits are those of a
+# build without the table (GGML_GELU_FP16 undefined).
 case("spark2_5_grouped", None, 311, GROUPED, SPARK, spark_rope(0.25, 1.0, 10000.0), dict(
     head_dim=32, num_hidden_layers=4, sliding_window=12, layer_types=[
         "sliding_attention", "sliding_attention", "sliding_attention", "full_attention"]),
-    tensors=spark_names, tolerance=4e-3)
+    tensors=spark_names, tolerance=1e-3)
 case("spark2_5_heads_tied", None, 312, HEADS, SPARK, spark_rope(0.5, 0.5, 500.0), dict(
     head_dim=24, sliding_window=9, rms_norm_eps=1e-4, layer_types=[
         "full_attention", "sliding_attention", "sliding_attention"]), tensors=spark_names,
-    tolerance=4e-3)
+    tolerance=1e-3)
