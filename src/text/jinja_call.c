@@ -203,8 +203,7 @@ static const td_value *call_joiner(td_jeval *ev, const td_value *f) {
 const td_value *td_jinja_call_value(td_jeval *ev, const td_value *f, td_jcall *call) {
     if (f->type == TD_VALUE_UNDEFINED) return td_jinja_fail_undefined(ev, f);
     switch (f->kind) {
-    case TD_KIND_FUNCTION:
-        return td_jinja_apply(ev, f->u.call.data, f->u.call.self, call);
+    case TD_KIND_FUNCTION: return td_jinja_apply(ev, f->u.call.data, f->u.call.self, call);
     case TD_KIND_METHOD: {
         const td_value *v = td_jinja_apply(ev, f->u.call.data, f->u.call.self, call);
         return td_jinja_like(ev, v, f->u.call.self);

@@ -201,6 +201,8 @@ static bool percent_convert(td_jeval *ev, const spec *f, const td_value *v, bool
     int64_t i;
     const size_t mark = ev->out.n;
     const bool is_number = td_jinja_is_number(v);
+    spec one = *f; /* of a character no precision cuts anything off */
+    one.precision = -1;
     if (v->type == TD_VALUE_UNDEFINED && !strchr("sra", f->type)) {
         td_jinja_fail_undefined(ev, v);
         return false;
@@ -222,20 +224,24 @@ static bool percent_convert(td_jeval *ev, const spec *f, const td_value *v, bool
         return text != NULL;
     case 'c':
         if (v->type == TD_VALUE_STRING && v->u.string.n_char == 1) {
-            add_text(ev, f, v->u.string.text, v->u.string.n);
+            add_text(ev, &one, v->u.string.text, v->u.string.n);
             return true;
         }
         if (!td_jinja_as_int(v, &i) || i < 0 || i > 0x10FFFF || (i >= 0xD800 && i < 0xE000))
             return fail_type(ev, f, v);
         td_pystr_add(&ev->out, (uint32_t)i);
         const td_value *c = td_jinja_take(ev, mark);
-        if (c) add_text(ev, f, c->u.string.text, c->u.string.n);
+        if (c) add_text(ev, &one, c->u.string.text, c->u.string.n);
         return c != NULL;
     case 'd':
     case 'i':
     case 'u':
         if (v->type == TD_VALUE_FLOAT && fabs(v->u.real) < 9.2e18)
             return add_int(ev, f, (int64_t)v->u.real, true);
+        if (v->type == TD_VALUE_FLOAT && isfinite(v->u.real)) {
+            td_jinja_fail(ev, TD_ERR_LIMIT, "an integer beyond 64 bits");
+            return false;
+        }
         return td_jinja_as_int(v, &i) ? add_int(ev, f, i, true) : fail_type(ev, f, v);
     case 'o':
     case 'x':
@@ -291,7 +297,10 @@ static bool percent_one(td_jeval *ev, percent *p) {
 }
 
 const td_value *td_jinja_percent(td_jeval *ev, const td_value *format, const td_value *args) {
-    percent p = {.s = format->u.string.text, .n = format->u.string.n, .args = args, .is_markup = format->kind == TD_KIND_MARKUP};
+    percent p = {.s = format->u.string.text,
+                 .n = format->u.string.n,
+                 .args = args,
+                 .is_markup = format->kind == TD_KIND_MARKUP};
     const size_t mark = ev->out.n;
     while (p.at < p.n && !ev->out.failed) {
         const char *sign = memchr(p.s + p.at, '%', p.n - p.at);
@@ -376,7 +385,7 @@ static bool format_value(td_jeval *ev, const td_value *v, const char *s, size_t 
     if (v->type == TD_VALUE_FLOAT && (wants_float || f.type == 0 || f.type == 'n'))
         return add_float(ev, &f, v->u.real);
     if (td_jinja_as_int(v, &i) && wants_float) return add_float(ev, &f, (double)i);
-    if (td_jinja_as_int(v, &i) && (f.type == 0 || strchr("dboxXn", f.type)))
+    if (td_jinja_as_int(v, &i) && f.precision < 0 && (f.type == 0 || strchr("dboxXn", f.type)))
         return add_int(ev, &f, i, false);
     return fail_type(ev, &f, v);
 }

@@ -46,6 +46,10 @@ static bool fill_map(td_jeval *ev, td_value *map, const td_jcall *call) {
         return false;
     }
     const td_value *from = call->n_pos ? call->pos[0] : NULL;
+    if (from && from->type == TD_VALUE_UNDEFINED) {
+        td_jinja_fail_undefined(ev, from);
+        return false;
+    }
     if (from && from->type == TD_VALUE_MAP && from->kind != TD_KIND_NAMESPACE) {
         for (size_t i = 0; i < from->u.map.n; i++)
             if (!td_jinja_put(ev, map, from->u.map.entries[i].key, from->u.map.entries[i].item))

@@ -311,8 +311,8 @@ const td_value *td_jinja_item(td_jeval *ev, const td_value *v, const td_value *k
 const td_value *td_jinja_slice(td_jeval *ev, const td_value *v, const td_value *const bounds[3]);
 /* As td_jinja_attr without looking at a mapping's items; NULL with ev->status TD_OK: has none. */
 const td_value *td_jinja_own_attr(td_jeval *ev, const td_value *v, const char *name, size_t n);
-/* "a.0.b" applied to v, as the filters' attribute= does.  `otherwise` (NULL or none: nothing) stands
- * in wherever a part of the path is not there. */
+/* "a.0.b" applied to v, as the filters' attribute= does.  `otherwise` (NULL or none: nothing)
+ * stands in wherever a part of the path is not there. */
 const td_value *td_jinja_path(td_jeval *ev, const td_value *v, const td_value *path,
                               const td_value *otherwise);
 /* What a for loop over v would see: a list or range, never an iterator.  NULL: not iterable. */
@@ -320,7 +320,8 @@ const td_value *td_jinja_iterate(td_jeval *ev, const td_value *v);
 /* As td_jinja_iterate, for one that may stop early: items before a failure are there, and ->broken
  * says what comes then. */
 const td_value *td_jinja_draw(td_jeval *ev, const td_value *v);
-/* A filter that is a generator in Python: what fails in `fill` fails for the one who draws that far.
+/* A filter that is a generator in Python: what fails in `fill` fails for the one who draws that
+ * far.
  */
 typedef bool td_jfill(td_jeval *ev, const td_value *v, const td_jcall *call, td_value *list);
 const td_value *td_jinja_generate(td_jeval *ev, const td_value *v, const td_jcall *call,

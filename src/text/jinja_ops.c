@@ -182,6 +182,10 @@ static int contains(td_jeval *ev, const td_value *item, const td_value *v) {
         return offset % v->u.range.step == 0 && offset / v->u.range.step >= 0 &&
                (uint64_t)(offset / v->u.range.step) < v->u.range.n;
     }
+    if (v->kind == TD_KIND_KEYS && !td_value_is_hashable(item)) {
+        td_jinja_fail(ev, TD_ERR_ARGUMENT, "'%s' cannot be a key", td_value_type_name(item));
+        return -1;
+    }
     const td_value *items = td_jinja_iterate(ev, v);
     if (!items) return -1;
     for (size_t k = 0; k < td_value_count(items); k++) {
@@ -290,8 +294,7 @@ static const td_value *float_op(td_jeval *ev, int op, double a, double b) {
     case TD_JOP_SUB: return td_jinja_float(ev, a - b);
     case TD_JOP_MUL: return td_jinja_float(ev, a * b);
     case TD_JOP_DIV: return b == 0 ? fail_zero(ev) : td_jinja_float(ev, a / b);
-    case TD_JOP_FLOORDIV:
-        return b == 0 ? fail_zero(ev) : td_jinja_float(ev, float_floor_div(a, b));
+    case TD_JOP_FLOORDIV: return b == 0 ? fail_zero(ev) : td_jinja_float(ev, float_floor_div(a, b));
     case TD_JOP_MOD: return b == 0 ? fail_zero(ev) : td_jinja_float(ev, float_mod(a, b));
     default:
         if (a == 0 && b < 0) return fail_zero(ev);

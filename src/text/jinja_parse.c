@@ -398,6 +398,11 @@ static td_jnode *parse_block(td_jparser *p, int line) {
     const int n_loop = p->n_loop;
     const char *name = td_jparse_expect_name(p);
     if (!node || !name) return NULL;
+    const td_value *known = td_value_find_text(p->blocks, name, strlen(name));
+    if (known) return td_jparse_fail(p, TD_ERR_FORMAT, line, "block '%s' is defined twice", name);
+    known = td_value_string(&p->t->arena, name, strlen(name));
+    if (td_value_put(&p->t->arena, p->blocks, known, known) != TD_OK)
+        return td_jparse_fail(p, TD_ERR_NOMEM, line, "out of memory");
     td_jparse_skip_name(p, "scoped");
     td_jparse_skip_name(p, "required");
     p->n_loop = 0;
@@ -476,7 +481,9 @@ static bool check_names(td_jparser *p, const td_jnode *node, bool is_soft) {
         node->kind == TD_J_IF || node->kind == TD_J_COND || (is_soft && node->kind == TD_J_BRANCH);
     const bool is_statement = node->kind >= TD_J_DATA && node->kind != TD_J_PRINT;
     const bool soft = is_condition || (is_soft && !is_statement);
-    const bool soft_head = is_condition || is_soft; /* a for's sequence belongs to what is around */
+    const bool is_filtered = node->kind == TD_J_FILTER_BLOCK || node->kind == TD_J_SET_BLOCK;
+    const bool soft_head =
+        is_condition || (is_soft && !is_filtered); /* a for's sequence belongs to what is around */
     if (!check_names(p, node->a, soft_head) || !check_names(p, node->b, soft_head) ||
         !check_names(p, node->c, soft) || !check_list(p, &node->list, soft) ||
         !check_list(p, &node->more, soft))
@@ -488,7 +495,8 @@ static bool check_names(td_jparser *p, const td_jnode *node, bool is_soft) {
 
 td_status td_jinja_parse(td_template *t, const char *source, size_t n, td_err *err) {
     td_jparser p = {.t = t, .err = err, .names = td_value_map(&t->arena)};
-    if (!p.names) return td_fail_nomem(err, t->name, n);
+    p.blocks = td_value_map(&t->arena);
+    if (!p.names || !p.blocks) return td_fail_nomem(err, t->name, n);
     t->loop = td_jparse_intern(&p, "loop", 4);
     t->caller = td_jparse_intern(&p, "caller", 6);
     t->kwargs = td_jparse_intern(&p, "kwargs", 6);

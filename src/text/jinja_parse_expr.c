@@ -442,7 +442,10 @@ static td_jnode *parse_item_access(td_jparser *p, td_jnode *object) {
         key = next;
     }
     p->at++;
-    if (!key) return td_jparse_fail(p, TD_ERR_FORMAT, line, "an index is missing between [ and ]");
+    if (!key) { /* x[] is x[()] to Jinja */
+        tuple = td_jparse_node(p, TD_J_TUPLE, line);
+        if (!tuple) return NULL;
+    }
     if (tuple) {
         for (size_t i = 0; i < tuple->list.n; i++)
             if (tuple->list.items[i]->kind == TD_J_SLICE)

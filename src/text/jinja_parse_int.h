@@ -17,6 +17,7 @@ typedef struct td_jparser {
     td_jtokens tokens;
     size_t at;
     td_value *names;  /* interned: a mapping from each name to itself */
+    td_value *blocks; /* names of {% block %}, each of which may stand once */
     int depth;        /* of recursion */
     int n_loop;       /* loops around, in this macro: break needs one */
     int n_for;        /* loops around, in all */

@@ -34,8 +34,7 @@ static const td_jfunction *named_function(td_jeval *ev, const td_value *name, bo
 }
 
 /* map(attribute=path, default=value): default stands in at every part of the path. */
-static bool map_attribute(td_jeval *ev, const td_value *items, const td_value *kw,
-                          td_value *list) {
+static bool map_attribute(td_jeval *ev, const td_value *items, const td_value *kw, td_value *list) {
     const td_value *path = td_value_find_text(kw, "attribute", 9);
     const td_value *otherwise = td_value_find_text(kw, "default", 7);
     if (kw->u.map.n != (otherwise ? 2u : 1u)) {

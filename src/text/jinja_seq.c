@@ -329,17 +329,17 @@ static bool fill_batch(td_jeval *ev, const td_value *v, const td_jcall *call, td
     const td_value *items = td_jinja_iterate(ev, v), *filler = given(call, 1);
     if (items && td_value_count(items) == 0) return true; /* the size is not even looked at */
     if (!items || !td_jinja_param_int(ev, call, 0, &size)) return false;
-    td_value *row = NULL;
-    for (size_t i = 0; i < td_value_count(items); i++) {
-        if (!row || row->u.list.n == (uint64_t)size) {
-            row = td_jinja_list(ev, TD_KIND_PLAIN, 0);
+    td_value *row = td_jinja_list(ev, TD_KIND_PLAIN, 0);
+    for (size_t i = 0; row && i < td_value_count(items); i++) {
+        if (row->u.list.n == (uint64_t)size) { /* of size 0 is an empty one, the first */
             if (!td_jinja_push(ev, rows, row)) return false;
+            row = td_jinja_list(ev, TD_KIND_PLAIN, 0);
         }
         if (!td_jinja_push(ev, row, td_jinja_nth(ev, items, i))) return false;
     }
     for (int64_t n = row && filler ? (int64_t)row->u.list.n : size; n < size; n++)
         if (!td_jinja_push(ev, row, filler)) return false;
-    return true;
+    return td_jinja_push(ev, rows, row);
 }
 
 static const td_value *f_batch(td_jeval *ev, const td_value *v, const td_jcall *call) {

@@ -16,6 +16,11 @@ static const td_value *m_lower(td_jeval *ev, const td_value *v, const td_jcall *
     return td_jinja_convert(ev, v, TD_PYSTR_LOWER);
 }
 
+static const td_value *m_casefold(td_jeval *ev, const td_value *v, const td_jcall *call) {
+    (void)call;
+    return td_jinja_convert(ev, v, TD_PYSTR_FOLD);
+}
+
 static const td_value *m_capitalize(td_jeval *ev, const td_value *v, const td_jcall *call) {
     (void)call;
     return td_jinja_convert(ev, v, TD_PYSTR_CAPITALIZE);
@@ -202,7 +207,7 @@ static const td_value *m_format_map(td_jeval *ev, const td_value *v, const td_jc
 const td_jfunction td_jinja_case_methods[] = {
     {"upper",        m_upper,         0,  {NULL}               },
     {"lower",        m_lower,         0,  {NULL}               },
-    {"casefold",     m_lower,         0,  {NULL}               },
+    {"casefold",     m_casefold,      0,  {NULL}               },
     {"capitalize",   m_capitalize,    0,  {NULL}               },
     {"title",        m_title,         0,  {NULL}               },
     {"swapcase",     m_swapcase,      0,  {NULL}               },

@@ -61,8 +61,8 @@ static const td_value *as_method(td_jeval *ev, const td_value *v, const td_jfunc
                                  const char *name, const td_jcall *call) {
     const td_value *text = td_jinja_to_string(ev, v);
     if (!text) return NULL;
-    return td_jinja_like(
-        ev, td_jinja_table_find(table, name, strlen(name))->fn(ev, text, call), text);
+    return td_jinja_like(ev, td_jinja_table_find(table, name, strlen(name))->fn(ev, text, call),
+                         text);
 }
 
 static const td_value *f_trim(td_jeval *ev, const td_value *v, const td_jcall *call) {
@@ -185,8 +185,8 @@ static const td_value *f_wordcount(td_jeval *ev, const td_value *v, const td_jca
     const td_value *text = td_jinja_to_string(ev, v);
     if (!text || !td_jinja_charge(ev, text->u.string.n / 64)) return NULL;
     td_status failed = TD_OK;
-    const size_t count = td_pystr_count_matches(text->u.string.text, text->u.string.n,
-                                                "[\\p{L}\\p{N}_]++", &failed);
+    const size_t count =
+        td_pystr_count_matches(text->u.string.text, text->u.string.n, "[\\p{L}\\p{N}_]++", &failed);
     if (failed) return td_jinja_fail(ev, failed, "out of memory");
     return td_jinja_int(ev, (int64_t)count);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "text/casing.h"
 #include "text/utf8.h"
 
 /* ---- UTF-8 ---- */
@@ -174,8 +175,8 @@ size_t td_pystr_count_matches(const char *s, size_t n, const char *pattern, td_s
         return 0;
     }
     int rc;
-    for (size_t at = 0; (rc = pcre2_match(r.code, (PCRE2_SPTR)s, n, at,
-                                          at ? PCRE2_NO_UTF_CHECK : 0, r.match, NULL)) > 0;
+    for (size_t at = 0; (rc = pcre2_match(r.code, (PCRE2_SPTR)s, n, at, at ? PCRE2_NO_UTF_CHECK : 0,
+                                          r.match, NULL)) > 0;
          count++)
         at = pcre2_get_ovector_pointer(r.match)[1];
     regex_clear(&r);
@@ -215,6 +216,7 @@ typedef struct cases {
 typedef struct letter {
     uint32_t plain, upper, lower;
     bool is_cased;
+    const td_casing *special; /* NULL: upper says all */
 } letter;
 
 static letter cases_next(cases *c) {
@@ -232,22 +234,35 @@ static letter cases_next(cases *c) {
     } else if (l.plain >= 'A' && l.plain <= 'Z') {
         l.lower = l.plain + 32;
     }
-    l.is_cased = l.upper != l.lower || l.plain == 0xDF;
+    l.special = l.plain < 0x80 ? NULL : td_casing_find(l.plain);
+    l.is_cased = l.upper != l.lower || l.special || l.plain == 0x130;
     return l;
 }
 
-/* A sigma is written differently where a word ends: after a letter, and with none behind it. */
+/* A sigma is written differently where a word ends: after a letter, and with none behind it.  What
+ * is ignorable stands in no way on either side. */
 static bool is_final_sigma(const cases *c, bool after_letter) {
     if (!after_letter) return false;
-    if (c->at >= c->n) return true;
     cases ahead = *c;
-    return !cases_next(&ahead).is_cased;
+    while (ahead.at < ahead.n) {
+        const letter l = cases_next(&ahead);
+        if (!td_casing_is_ignorable(l.plain)) return !l.is_cased;
+    }
+    return true;
 }
 
+/* An upper-case letter that is the first of its word is one of a title. */
 static void add_letter(td_strbuf *out, const cases *c, const letter *l, bool upper,
-                       bool after_letter) {
-    if (upper && l->plain == 0xDF)
-        td_strbuf_adds(out, after_letter ? "SS" : "Ss"); /* the only common one-to-two mapping */
+                       td_pystr_case to, bool after_letter) {
+    const bool first = to == TD_PYSTR_CAPITALIZE || to == TD_PYSTR_TITLE;
+    if (to == TD_PYSTR_FOLD && l->plain == 0xDF)
+        td_strbuf_adds(out, "ss");
+    else if (to == TD_PYSTR_FOLD && (l->plain == 0x3A3 || l->plain == 0x3C2))
+        td_pystr_add(out, 0x3C3);
+    else if (upper && l->special)
+        td_strbuf_adds(out, first ? l->special->title : l->special->upper);
+    else if (!upper && l->plain == 0x130)
+        td_strbuf_adds(out, "i\xCC\x87"); /* the only letter that is two in lower case */
     else if (!upper && l->plain == 0x3A3 && is_final_sigma(c, after_letter))
         td_pystr_add(out, 0x3C2);
     else
@@ -264,21 +279,22 @@ void td_pystr_convert(td_strbuf *out, const char *s, size_t n, td_pystr_case to)
         c.upper = lower ? upper : NULL;
         c.lower = lower;
     }
-    bool in_word = false;
+    bool in_word = false, after_letter = false;
     for (bool first = true; c.at < n; first = false) {
         const size_t start = c.at;
         const letter l = cases_next(&c);
         if (!l.is_cased) {
             td_strbuf_add(out, s + start, c.at - start);
             in_word = false;
+            after_letter = after_letter && td_casing_is_ignorable(l.plain);
             continue;
         }
         bool up = to == TD_PYSTR_UPPER;
         if (to == TD_PYSTR_CAPITALIZE) up = first;
         if (to == TD_PYSTR_TITLE) up = !in_word;
         if (to == TD_PYSTR_SWAP) up = l.plain == l.lower;
-        add_letter(out, &c, &l, up, in_word || to == TD_PYSTR_UPPER || to == TD_PYSTR_SWAP);
-        in_word = true;
+        add_letter(out, &c, &l, up, to, after_letter);
+        in_word = after_letter = true;
     }
     td_free(upper);
     td_free(lower);

@@ -46,12 +46,13 @@ typedef enum td_pystr_case {
     TD_PYSTR_LOWER,
     TD_PYSTR_CAPITALIZE, /* first character upper, rest lower */
     TD_PYSTR_TITLE,      /* every run of letters so */
-    TD_PYSTR_SWAP
+    TD_PYSTR_SWAP,
+    TD_PYSTR_FOLD /* lower, with a sharp s as two and every sigma alike; other letters as lower */
 } td_pystr_case;
 void td_pystr_convert(td_strbuf *out, const char *s, size_t n, td_pystr_case to);
 
-/* How often a PCRE2 pattern (UTF and UCP) that matches no empty text is found in s; 0 where s is not
- * UTF-8. */
+/* How often a PCRE2 pattern (UTF and UCP) that matches no empty text is found in s; 0 where s is
+ * not UTF-8. */
 size_t td_pystr_count_matches(const char *s, size_t n, const char *pattern, td_status *failed);
 
 /* Whether all of s matches a PCRE2 pattern (UTF and UCP); on a failure *failed is set. */

