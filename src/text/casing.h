@@ -1,5 +1,5 @@
-/* casing.h - letters that one letter cannot write in the other case, and what stands inside words.
- */
+/* casing.h - letters whose upper case is several letters, or another one in titles, and what stands
+ * inside words. */
 #ifndef TD_TEXT_CASING_H
 #define TD_TEXT_CASING_H
 
@@ -11,7 +11,7 @@ typedef struct td_casing {
     const char *upper, *title; /* UTF-8; title: as the first letter of a word */
 } td_casing;
 
-/* NULL: c is written in upper case with one letter. */
+/* NULL: c is written in upper case with one letter, in titles too. */
 const td_casing *td_casing_find(uint32_t c);
 
 /* Unicode's Case_Ignorable: a sigma before "'s" is not the last of its word. */

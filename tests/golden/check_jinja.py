@@ -493,6 +493,9 @@ class Gen:
         return out
 
 
+LIMIT = 6  # TD_ERR_LIMIT of tandem.h
+
+
 class TooLong(BaseException):
     pass
 
@@ -543,7 +546,7 @@ def run_ours(driver, given, sources):
 
 def compare(want, got, status):
     """What to count a template as."""
-    limit = status == 7 or "64 bits" in got[1] and got[0] == "!" or "complex" in got[1] and got[0] == "!"
+    limit = status == LIMIT or "64 bits" in got[1] and got[0] == "!" or "complex" in got[1] and got[0] == "!"
     if want[0] == "?":
         return "too long for jinja2"
     if want[0] == "=" and PYTHON_OBJECT.search(want[1]):

@@ -368,6 +368,9 @@ static const error_row error_rows[] = {
     {"{% for a, b in ['abc'] %}{% endfor %}",                              TD_ERR_ARGUMENT,    "3 values cannot be unpacked"                     },
     {"{{ {[]: 1} }}",                                                      TD_ERR_ARGUMENT,    "'list' cannot be a key"                          },
     {"{{ q[1:] }}",                                                        TD_ERR_ARGUMENT,    "cannot be sliced"                                },
+    {"{% block a %}{% endblock %}{% block a %}{% endblock %}",             TD_ERR_FORMAT,      "defined twice"                                   },
+    {"{% if q %}{% filter nope %}{% endfilter %}{% endif %}",              TD_ERR_FORMAT,
+     "no filter named 'nope'"                                                                                                                    },
     {"{{ l[::0] }}",                                                       TD_ERR_ARGUMENT,    "step"                                            },
     {"{{ nope|tojson }}",                                                  TD_ERR_ARGUMENT,    "tojson cannot write a 'Undefined'"               },
     {"{{ range(3)|tojson }}",                                              TD_ERR_ARGUMENT,    "tojson cannot write a 'range'"                   },
@@ -410,6 +413,13 @@ static const row found_rows[] = {
     {"[{{ l[] }}]",                                                                                                       "[]"                             },
 };
 
+static const row found_later_rows[] = {
+    {"{{ (-0.125) ** 8 }} {{ 2.0 ** -24 }} {{ 9007199254740992.0 }} {{ 2.0 ** -1074 }}",
+     "5.960464477539063e-08 5.960464477539063e-08 9007199254740992.0 5e-324"                                                 },
+    {"{{ l|batch(0)|list }} {{ l|batch(2, 0)|list }}",                                     "[[], [3, 1, 2]] [[3, 1], [2, 0]]"},
+    {"{{ '%.0c' % 65 }} {{ 'ΑΣß'.casefold() }} {{ 'ǆ'.title() }} {{ 'ა'.title() }}", "A ασss ǅ ა"                 },
+};
+
 static const char *const refused_sources[] = {
     "{{ l|sort(reverse=none) }}",
     "{{ d|dictsort(reverse='a') }}",
@@ -429,6 +439,7 @@ static const char *const refused_sources[] = {
 static void what_random_templates_found(void **state) {
     (void)state;
     CHECK_ROWS(found_rows);
+    CHECK_ROWS(found_later_rows);
     for (size_t i = 0; i < sizeof refused_sources / sizeof refused_sources[0]; i++) {
         char *out;
         td_err err = {0};
