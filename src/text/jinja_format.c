@@ -168,11 +168,10 @@ static bool percent_count(td_jeval *ev, percent *p, int64_t *count) {
         p->at++;
         const td_value *v = next_arg(ev, p);
         if (!v) return false;
-        if (v->type != TD_VALUE_INT) {
+        if (!td_jinja_as_int(v, count)) {
             td_jinja_fail(ev, TD_ERR_ARGUMENT, "'*' in a format wants an integer");
             return false;
         }
-        *count = v->u.integer;
     }
     for (; p->at < p->n && p->s[p->at] >= '0' && p->s[p->at] <= '9'; p->at++)
         if (*count <= MAX_WIDTH) *count = *count * 10 + (p->s[p->at] - '0');

@@ -9,7 +9,8 @@ counted as differences, but counted: integers beyond 64 bits and the other limit
 texts that show Python's own objects (addresses, generators, bytes), which no template prints on purpose.
 
 Known differences that turn up, one in some thousand: jinja2 takes a name for undefined inside the
-{% set name %} block that sets it, if the template has not read it before; folds constants with other
+{% set name %} block that sets it, if the template has not read it before, and hides the variables of
+a loop from a {% block %} inside; folds constants with other
 rules than it runs (5[:] is undefined there); asks str.isdigit where int() then fails ('²').
 """
 import argparse
