@@ -47,10 +47,6 @@ EXACT["kimi-k2"] = [r"\p{sc:Han}+|" +
 # A stage that would look at a run of spaces once for each of its places.
 STAGE = {r"\s+$": r"(?<!\s)\s++\z"}
 
-# Left out: what is no byte-level BPE, and patterns that take quadratic time: those that group digits
-# from the right in a long number, jais-2 (which looks for a line break every 512 spaces) in spaces.
-LEFT_OUT = {"afmoe", "cohere2moe", "jais-2", "superbpe", "tiny_aya"}
-
 # Names for patterns that are not a model's own; the others get the name of a model that has them.
 NAMES = {
     r"\p{N}": "ONE_DIGIT",
@@ -63,7 +59,9 @@ NAMES = {
     r"[\x{4E00}-\x{9FA5}\x{800}-\x{4E00}\x{AC00}-\x{D7FF}]+": "DEEPSEEK_CJK",
     r"[\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+": "DEEPSEEK_V3_CJK",
 }
-FLAGS = [("add_bos", "TD_PRETOKENIZER_BOS"), ("ignore_merges", "TD_PRETOKENIZER_WHOLE")]
+FLAGS = [("add_bos", "TD_PRETOKENIZER_BOS"), ("ignore_merges", "TD_PRETOKENIZER_WHOLE"),
+         ("escape_whitespaces", "TD_PRETOKENIZER_SPACED"), ("lines", "TD_PRETOKENIZER_LINES"),
+         ("plain", "TD_PRETOKENIZER_PLAIN")]
 PREFERRED = ("gpt-2", "llama3", "qwen2", "gpt-4o", "deepseek-v3")
 
 COMMENT = """/* pretokenizers.c - the split patterns of the models' tokenizers, by their GGUF names.
@@ -75,7 +73,13 @@ COMMENT = """/* pretokenizers.c - the split patterns of the models' tokenizers, 
 """
 
 
+# Grouped from the right end of a number: known by their text (thousands.c), so left as they are.
+BY_TEXT = (r"\p{AFMoE_digits}", r"\d{1,3}(?=(?:\d{3})*\b)", r"(?=(\d{3})+(?!\d))")
+
+
 def to_pcre(pattern):
+    if pattern in BY_TEXT:
+        return pattern
     for old, new in REPLACE:
         pattern = pattern.replace(old, new)
     pattern = STAGE.get(pattern, pattern)
@@ -104,8 +108,8 @@ def main():
     rows, patterns = [], {}
     for name in sorted(table, key=lambda s: s.encode()):
         entry = table[name]
-        if name in LEFT_OUT or entry.get("byte_level") is False:
-            continue
+        entry["plain"] = entry.get("byte_level") is False and not entry.get("escape_whitespaces")
+        entry["lines"] = entry["kind"] == "gemma4"
         stages = [to_pcre(p) for p in EXACT.get(name, entry["regexes"])]
         for stage in stages:
             patterns.setdefault(stage, []).append(name)

@@ -166,8 +166,7 @@ static td_status read_scored(td_hf *hf, json_t *vocab, block *b, td_err *err) {
     json_t *item;
     json_array_foreach(vocab, i, item) {
         json_t *text = json_array_get(item, 0), *score = json_array_get(item, 1);
-        if (!json_is_string(text) || !json_is_number(score) ||
-            !isfinite(json_number_value(score)))
+        if (!json_is_string(text) || !json_is_number(score) || !isfinite(json_number_value(score)))
             return td_fail(err, TD_ERR_FORMAT,
                            "%s: token %zu of the model is not a text with a finite score", hf->name,
                            i);

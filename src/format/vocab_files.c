@@ -171,7 +171,8 @@ td_status td_hf_read_bpe_files(td_hf *hf, json_t *vocab_json, const char *merges
                                             "PreTrainedTokenizerFast"};
     TD_TRY(td_hf_init(hf, vocab, TD_VOCAB_BPE, hf->name ? hf->name : "merges.txt", err));
     const char *class = class_of(hf);
-    const bool qwen = strncmp(class, "Qwen2Tokenizer", 14) == 0;
+    const bool qwen =
+        strcmp(class, "Qwen2Tokenizer") == 0 || strcmp(class, "Qwen2TokenizerFast") == 0;
     bool known = qwen;
     for (size_t i = 0; i < sizeof like_gpt2 / sizeof *like_gpt2; i++)
         known |= strcmp(class, like_gpt2[i]) == 0;

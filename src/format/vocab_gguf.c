@@ -10,6 +10,7 @@
 
 #include "format/checkpoint.h"
 #include "text/pretokenize.h"
+#include "text/spm.h"
 #include "text/utf8.h"
 
 static bool string_is(td_string s, const char *text) {
@@ -70,7 +71,7 @@ static td_status read_token(const td_checkpoint *ckpt, const td_meta *types, con
 }
 
 static td_status read_tokens(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
-    const bool is_spm = vocab->model == TD_VOCAB_SPM;
+    const bool is_spm = vocab->model == TD_VOCAB_SPM || vocab->model == TD_VOCAB_UNIGRAM;
     const td_meta *texts, *types, *scores;
     TD_TRY(get_array(ckpt, "tokenizer.ggml.tokens", TD_META_STRING, 0, true, &texts, err));
     const uint64_t n = texts->n_elem;
@@ -147,12 +148,17 @@ static td_status read_pre(const td_checkpoint *ckpt, td_vocab *vocab, td_err *er
         return td_fail(err, TD_ERR_FORMAT,
                        "%s: key 'tokenizer.ggml.pre' has %zu bytes, wanted at most %zu and no NUL",
                        td_checkpoint_file(ckpt, 0), pre.n, sizeof vocab->pre - 1);
-    if (pre.n > 0) memcpy(vocab->pre, pre.text, pre.n);
+    if (pre.n > 0) {
+        memcpy(vocab->pre, pre.text, pre.n);
+        vocab->pre[pre.n] = 0;
+    }
     return TD_OK;
 }
 
 static td_status read_flags(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
-    vocab->add_bos = vocab->add_space_prefix = vocab->model == TD_VOCAB_SPM;
+    vocab->add_bos = vocab->model == TD_VOCAB_SPM || vocab->model == TD_VOCAB_WORDPIECE;
+    vocab->add_eos = vocab->model == TD_VOCAB_UNIGRAM;
+    vocab->add_space_prefix = vocab->model == TD_VOCAB_SPM;
     const td_pretokenizer_def *def = td_pretokenizer_find(vocab->pre);
     if (vocab->model == TD_VOCAB_BPE && def) { /* an unknown name is the tokenizer's to refuse */
         vocab->add_bos = def->flags & TD_PRETOKENIZER_BOS;
@@ -160,8 +166,89 @@ static td_status read_flags(const td_checkpoint *ckpt, td_vocab *vocab, td_err *
     }
     TD_TRY(td_checkpoint_get_bool(ckpt, "tokenizer.ggml.add_bos_token", &vocab->add_bos, err));
     TD_TRY(td_checkpoint_get_bool(ckpt, "tokenizer.ggml.add_eos_token", &vocab->add_eos, err));
+    if (strcmp(vocab->pre, "gemma4") == 0) vocab->add_bos = true; /* files that say no are wrong */
     return td_checkpoint_get_bool(ckpt, "tokenizer.ggml.add_space_prefix", &vocab->add_space_prefix,
                                   err);
+}
+
+/* ---- what Unigram and WordPiece do to text ---- */
+
+/* The compiled map of characters, an array of bytes; empty if the file has none. */
+static td_status read_charsmap(const td_checkpoint *ckpt, td_vocab *vocab, td_text *out,
+                               td_err *err) {
+    const td_meta *m;
+    TD_TRY(get_array(ckpt, "tokenizer.ggml.precompiled_charsmap", TD_META_INT, 0, false, &m, err));
+    if (!m) return TD_OK;
+    char *bytes = td_arena_alloc(&vocab->arena, (size_t)m->n_elem);
+    if (!bytes) return td_fail_nomem(err, "the map of characters", (size_t)m->n_elem);
+    for (uint64_t i = 0; i < m->n_elem; i++) bytes[i] = (char)(uint8_t)td_meta_int(m, i);
+    *out = (td_text){bytes, (uint32_t)m->n_elem};
+    return TD_OK;
+}
+
+static td_status describe_unigram(const td_checkpoint *ckpt, td_vocab *vocab, td_pipeline *p,
+                                  td_norm_step *norms, td_err *err) {
+    bool remove_extra = false;
+    TD_TRY(td_checkpoint_get_bool(ckpt, "tokenizer.ggml.remove_extra_whitespaces", &remove_extra,
+                                  err));
+    norms[0] = (td_norm_step){.type = TD_NORM_SENTENCEPIECE, .flags = TD_NORM_ESCAPE};
+    if (vocab->add_space_prefix) norms[0].flags |= TD_NORM_DUMMY_PREFIX;
+    if (remove_extra) norms[0].flags |= TD_NORM_REMOVE_EXTRA;
+    TD_TRY(read_charsmap(ckpt, vocab, &norms[0].content, err));
+    p->n_norm = 1;
+    p->fuse_unk = true;
+    p->n_suffix = vocab->add_eos && vocab->eos >= 0;
+    return TD_OK;
+}
+
+/* BERT's, as llama.cpp has it: a vocabulary whose words begin with U+2581. */
+static td_status describe_wordpiece(const td_checkpoint *ckpt, td_vocab *vocab, td_pipeline *p,
+                                    td_norm_step *norms, td_err *err) {
+    static const td_pre_step pres[] = {
+        {.type = TD_PRE_SPLIT, .match = TD_MATCH_WHITE_SPACE, .behavior = TD_PRE_REMOVED},
+        {.type = TD_PRE_SPLIT,                    .match = TD_MATCH_PUNCTUATION                             }
+    };
+    int32_t *sep = td_arena_alloc(&vocab->arena, sizeof *sep);
+    if (!sep) return td_fail_nomem(err, "the vocabulary", sizeof *sep);
+    TD_TRY(read_id(ckpt, vocab, "tokenizer.ggml.seperator_token_id", sep, err));
+    norms[0] = (td_norm_step){.type = TD_NORM_LLAMA_BERT};
+    norms[1] = (td_norm_step){.type = TD_NORM_BERT_CHINESE};
+    p->n_norm = 2;
+    p->pres = pres;
+    p->n_pre = 2;
+    p->whole_words = true;
+    p->suffix = sep;
+    p->n_suffix = *sep >= 0;
+    return TD_OK;
+}
+
+static td_status describe(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
+    static const td_decode_step decodes[] = {
+        {.type = TD_DECODE_BYTE_FALLBACK},
+        {.type = TD_DECODE_REPLACE,
+         .pattern = {TD_SPM_SPACE, TD_SPM_N_SPACE},
+         .content = {" ", 1},
+         .spelled_only = true},
+        {.type = TD_DECODE_STRIP_TEXT            }
+    };
+    if (vocab->model == TD_VOCAB_BPE || vocab->model == TD_VOCAB_SPM) return TD_OK;
+    td_pipeline *p = td_arena_calloc(&vocab->arena, 1, sizeof *p);
+    td_norm_step *norms = td_arena_calloc(&vocab->arena, 2, sizeof *norms);
+    int32_t *ends = td_arena_calloc(&vocab->arena, 2, sizeof *ends);
+    if (!p || !norms || !ends) return td_fail_nomem(err, "the vocabulary", sizeof *p);
+    const bool strips = vocab->model == TD_VOCAB_WORDPIECE || vocab->add_space_prefix;
+    ends[0] = vocab->bos;
+    ends[1] = vocab->eos;
+    *p = (td_pipeline){.norms = norms,
+                       .decodes = decodes,
+                       .n_decode = strips ? 3 : 2,
+                       .prefix = &ends[0],
+                       .suffix = &ends[1],
+                       .n_prefix = vocab->add_bos && vocab->bos >= 0,
+                       .model_unk = vocab->unk};
+    vocab->pipeline = p;
+    return vocab->model == TD_VOCAB_UNIGRAM ? describe_unigram(ckpt, vocab, p, norms, err)
+                                            : describe_wordpiece(ckpt, vocab, p, norms, err);
 }
 
 static td_status read_template(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
@@ -184,18 +271,28 @@ static td_status read_template(const td_checkpoint *ckpt, td_vocab *vocab, td_er
 static td_status read_model(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
     td_string model;
     TD_TRY(td_checkpoint_get_string(ckpt, "tokenizer.ggml.model", true, &model, err));
-    if (string_is(model, "gpt2")) {
-        vocab->model = TD_VOCAB_BPE;
-    } else if (string_is(model, "llama")) {
-        vocab->model = TD_VOCAB_SPM;
-    } else {
-        const size_t n = model.n > 32 ? 32 : model.n;
-        const bool show = td_utf8_valid_prefix(model.text, n) == n;
-        return td_fail(err, TD_ERR_UNSUPPORTED,
-                       "%s: tokenizer.ggml.model is '%.*s', wanted 'gpt2' or 'llama'",
-                       td_checkpoint_file(ckpt, 0), show ? (int)n : 0, model.text);
-    }
-    return TD_OK;
+    static const struct {
+        const char *name;
+        td_vocab_model model;
+    } known[] = {
+        {"gpt2",       TD_VOCAB_BPE      },
+        {"gemma4",     TD_VOCAB_BPE      },
+        {"whitespace", TD_VOCAB_BPE      },
+        {"llama",      TD_VOCAB_SPM      },
+        {"t5",         TD_VOCAB_UNIGRAM  },
+        {"bert",       TD_VOCAB_WORDPIECE},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (string_is(model, known[i].name)) {
+            vocab->model = known[i].model;
+            if (i == 1 || i == 2) strcpy(vocab->pre, known[i].name); /* if the file names none */
+            return TD_OK;
+        }
+    const size_t n = model.n > 32 ? 32 : model.n;
+    const bool show = td_utf8_valid_prefix(model.text, n) == n;
+    return td_fail(err, TD_ERR_UNSUPPORTED,
+                   "%s: tokenizer.ggml.model is '%.*s', wanted 'gpt2', 'llama', 't5' or 'bert'",
+                   td_checkpoint_file(ckpt, 0), show ? (int)n : 0, model.text);
 }
 
 static td_status read_all(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
@@ -205,6 +302,7 @@ static td_status read_all(const td_checkpoint *ckpt, td_vocab *vocab, td_err *er
     if (vocab->model == TD_VOCAB_BPE) TD_TRY(read_merges(ckpt, vocab, err));
     TD_TRY(read_special(ckpt, vocab, err));
     TD_TRY(read_flags(ckpt, vocab, err));
+    TD_TRY(describe(ckpt, vocab, err));
     return read_template(ckpt, vocab, err);
 }
 

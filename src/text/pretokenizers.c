@@ -7,6 +7,17 @@
 /* clang-format off */
 #define GPT_2 \
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)"
+#define AFMOE \
+    "\\p{AFMoE_digits}"
+#define AFMOE_2 \
+    "[\\x{4E00}-\\x{9FFF}\\x{3400}-\\x{4DBF}\\x{8C48}-\\x{FAFF}\\x{3040}-\\x{309F}\\x{30A0}-" \
+    "\\x{30FF}\\x{FF65}-\\x{FF9F}\\x{2F00}-\\x{2FDF}\\x{E40}-\\x{E7F}\\x{E80}-\\x{EFF}" \
+    "\\x{1780}-\\x{17FF}\\x{1000}-\\x{109F}\\x{AA60}-\\x{AA7F}\\x{A9E0}-\\x{A9FF}\\x{AC00}-" \
+    "\\x{D7AF}\\x{1100}-\\x{11FF}]+"
+#define DEEPSEEK_V3 \
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+" \
+    "|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+" \
+    "|\\s+(?!\\S)|\\s+"
 #define BAILINGMOE \
     "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" \
     "|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"
@@ -25,6 +36,14 @@
 #define LLAMA3 \
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}" \
     "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define COHERE2MOE \
+    "\\d{1,3}(?=(?:\\d{3})*\\b)"
+#define GPT_4O \
+    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}" \
+    "\\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?" \
+    "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}" \
+    "\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" \
+    "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define LINE_BREAK \
     "[\\r\\n]"
 #define DEEPSEEK_CODER \
@@ -64,10 +83,6 @@
     "\\p{N}{1,3}"
 #define DEEPSEEK_V3_CJK \
     "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+"
-#define DEEPSEEK_V3 \
-    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+" \
-    "|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+" \
-    "|\\s+(?!\\S)|\\s+"
 #define DEFAULT \
     "[\\p{P}\\$\\+<=>\\^~\\|]+"
 #define THREE_DIGITS \
@@ -77,20 +92,19 @@
     "\\p{M}*+)*+)++|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"
 #define FALCON \
     "[\\p{P}\\$\\+<=>\\^~\\|`]+"
-#define GPT_4O \
-    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}" \
-    "\\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?" \
-    "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}" \
-    "\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" \
-    "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define LINES \
+    "[^\\n]+|[\\n]+"
+#define JAIS_2 \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}" \
+    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s{512}(?!\\S)|\\s{256}(?!\\S)" \
+    "|\\s{128}(?!\\S)|\\s{64}(?!\\S)|\\s{32}(?!\\S)|\\s{16}(?!\\S)|\\s{8}(?!\\S)|\\s{4}(?!\\S)" \
+    "|\\s{1,2}(?!\\S)|\\s{1}"
 #define KIMI_K2 \
     "\\p{sc:Han}+|[^\\r\\n\\p{L}\\p{N}]?[^\\p{Ll}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}" \
     "\\p{sc:Han}]*[^\\p{Lu}\\p{Lt}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}\\p{sc:Han}]+(?i:'s|'t|'re|'ve" \
     "|'m|'ll|'d)?|[^\\r\\n\\p{L}\\p{N}]?[^\\p{Ll}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}" \
     "\\p{sc:Han}]+[^\\p{Lu}\\p{Lt}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}\\p{sc:Han}]*(?i:'s|'t|'re|'ve" \
     "|'m|'ll|'d)?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define LINES \
-    "[^\\n]+|[\\n]+"
 #define MINICPM5 \
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}+" \
     "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
@@ -103,6 +117,8 @@
 #define SPARK2_5 \
     "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+" \
     "|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+|[\\r\\n]|\\s+(?!\\S)|\\s+"
+#define SUPERBPE \
+    "(?=(\\d{3})+(?!\\d))"
 #define TEKKEN \
     "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+" \
     "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}" \
@@ -110,6 +126,8 @@
 #define UFAKZEKA \
     "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+" \
     "|\\s+(?!\\S)|\\s+"
+#define WHITESPACE \
+    "\\S+"
 #define YOUTU \
     "[\\x{AC00}-\\x{D7A3}\\x{3131}-\\x{318E}]+" \
     "|[\\x{FF01}\\x{2026}\\x{201C}\\x{201D}\\x{2018}\\x{2019}\\x{2014}\\x{FF1A}\\x{FF1B}" \
@@ -124,6 +142,7 @@
 
 static const td_pretokenizer_def table[] = {
     {"a.x-4.0", {GPT_2}, 0},
+    {"afmoe", {AFMOE, AFMOE_2, DEEPSEEK_V3}, 0},
     {"bailingmoe", {BAILINGMOE}, 0},
     {"bailingmoe2", {BAILINGMOE}, 0},
     {"bloom", {BLOOM}, 0},
@@ -131,6 +150,7 @@ static const td_pretokenizer_def table[] = {
      {CHAMELEON, CHAMELEON_2, CHAMELEON_3, ONE_DIGIT, CHAMELEON_4, GPT_2}, TD_PRETOKENIZER_BOS},
     {"chatglm-bpe", {LLAMA3}, 0},
     {"codeshell", {ONE_DIGIT, GPT_2}, 0},
+    {"cohere2moe", {COHERE2MOE, GPT_4O}, 0},
     {"command-r", {ONE_DIGIT, GPT_2}, 0},
     {"dbrx", {LLAMA3}, 0},
     {"deepseek-coder", {LINE_BREAK, DEEPSEEK_CODER, DEEPSEEK_CODER_2, DEEPSEEK_CJK, ONE_DIGIT}, 0},
@@ -146,6 +166,7 @@ static const td_pretokenizer_def table[] = {
     {"falcon", {FALCON, GPT_2, THREE_DIGITS}, 0},
     {"falcon-h1", {LLAMA3}, TD_PRETOKENIZER_BOS | TD_PRETOKENIZER_WHOLE},
     {"falcon3", {LLAMA3}, TD_PRETOKENIZER_BOS | TD_PRETOKENIZER_WHOLE},
+    {"gemma4", {LINES}, TD_PRETOKENIZER_SPACED | TD_PRETOKENIZER_LINES},
     {"gigachat", {GPT_2}, 0},
     {"glm4", {LLAMA3}, TD_PRETOKENIZER_WHOLE},
     {"glm5", {LLAMA3}, TD_PRETOKENIZER_WHOLE},
@@ -153,12 +174,14 @@ static const td_pretokenizer_def table[] = {
     {"gpt-4o", {GPT_4O}, 0},
     {"gpt3-finnish", {BLOOM}, 0},
     {"granite-docling", {GPT_2}, 0},
+    {"granite-embed-multi-311m", {LINES}, TD_PRETOKENIZER_SPACED | TD_PRETOKENIZER_LINES},
     {"granite-embed-multi-97m", {GPT_4O}, TD_PRETOKENIZER_WHOLE},
     {"grok-2", {QWEN2}, 0},
     {"hunyuan", {QWEN2}, 0},
     {"hunyuan-dense", {UP_TO_3_DIGITS, DEEPSEEK_V3_CJK, DEEPSEEK_V3}, 0},
     {"hy_v4", {UP_TO_3_DIGITS, DEEPSEEK_V3_CJK, DEEPSEEK_V3}, 0},
     {"jais", {GPT_2}, 0},
+    {"jais-2", {JAIS_2}, 0},
     {"jina-de", {GPT_2}, 0},
     {"jina-es", {GPT_2}, 0},
     {"jina-v1-en", {GPT_2}, 0},
@@ -194,6 +217,7 @@ static const td_pretokenizer_def table[] = {
     {"qwen35", {QWEN35}, 0},
     {"refact", {ONE_DIGIT, GPT_2}, 0},
     {"roberta-bpe", {GPT_2}, 0},
+    {"sarvam-moe", {LINES}, TD_PRETOKENIZER_SPACED},
     {"seed-coder", {SEED_CODER}, 0},
     {"smaug-bpe", {LLAMA3}, 0},
     {"smollm", {ONE_DIGIT, GPT_2}, 0},
@@ -201,11 +225,14 @@ static const td_pretokenizer_def table[] = {
     {"spark2_5", {UP_TO_3_DIGITS, DEEPSEEK_V3_CJK, SPARK2_5, ONE_DIGIT}, 0},
     {"stablelm2", {QWEN2}, 0},
     {"starcoder", {ONE_DIGIT, GPT_2}, 0},
+    {"superbpe", {DIGITS, SUPERBPE}, 0},
     {"talkie", {GPT_4O}, 0},
     {"tekken", {TEKKEN}, TD_PRETOKENIZER_BOS | TD_PRETOKENIZER_WHOLE},
+    {"tiny_aya", {COHERE2MOE, GPT_4O}, 0},
     {"trillion", {GPT_2}, 0},
     {"ufakzeka", {UFAKZEKA}, 0},
     {"viking", {BLOOM, ONE_DIGIT}, 0},
+    {"whitespace", {WHITESPACE}, TD_PRETOKENIZER_PLAIN},
     {"youtu", {YOUTU, YOUTU_2}, TD_PRETOKENIZER_WHOLE},
 };
 /* clang-format on */

@@ -189,7 +189,9 @@ def unigram():
     tok.train_from_iterator(corpus(), trainers.UnigramTrainer(
         vocab_size=500, special_tokens=["<unk>", "<s>", "</s>"], unk_token="<unk>",
         show_progress=False))
-    return tok
+    data = json.loads(tok.to_str())  # few digits: the library reads long ones to one bit less
+    data["model"]["vocab"] = [[text, round(score, 6)] for text, score in data["model"]["vocab"]]
+    return Tokenizer.from_str(json.dumps(data))
 
 
 def bert():

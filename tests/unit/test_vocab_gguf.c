@@ -107,7 +107,7 @@ static void check_bpe(const td_vocab *v) {
         assert_memory_equal(v->merges[i].right, sides[i][1], v->merges[i].n_right);
     }
     assert_int_equal(v->eot, 4); /* by its name */
-    assert_true(v->tokens[3].score == 0.0f);
+    assert_true(v->tokens[3].score == 0.0);
     assert_false(v->add_bos || v->add_eos || v->add_space_prefix || v->ignore_merges);
     assert_string_equal(v->pre, "smollm");
     assert_null(v->chat_template);
@@ -197,7 +197,7 @@ static void test_eot_by_name(void **state) {
 /* ---- refusals ---- */
 
 static void no_model(gguf_builder *b) { gguf_add_u8(b, "a", 1); }
-static void model_t5(gguf_builder *b) { gguf_add_string(b, "tokenizer.ggml.model", "t5"); }
+static void model_rwkv(gguf_builder *b) { gguf_add_string(b, "tokenizer.ggml.model", "rwkv"); }
 static void model_number(gguf_builder *b) { gguf_add_u32(b, "tokenizer.ggml.model", 1); }
 static void model_binary(gguf_builder *b) {
     gguf_add_string(b, "tokenizer.ggml.model", "\xFF\xFE");
@@ -323,9 +323,9 @@ static void test_refuses(void **state) {
         const char *says;
     } rows[] = {
         {"no tokenizer", no_model, TD_ERR_FORMAT, "'tokenizer.ggml.model' is missing"},
-        {"t5", model_t5, TD_ERR_UNSUPPORTED, "is 't5', wanted 'gpt2' or 'llama'"},
+        {"rwkv", model_rwkv, TD_ERR_UNSUPPORTED, "is 'rwkv', wanted 'gpt2', 'llama', 't5' or 'bert'"},
         {"model is a number", model_number, TD_ERR_FORMAT, "wanted a string"},
-        {"model is not text", model_binary, TD_ERR_UNSUPPORTED, "wanted 'gpt2' or 'llama'"},
+        {"model is not text", model_binary, TD_ERR_UNSUPPORTED, "wanted 'gpt2', 'llama', 't5' or 'bert'"},
         {"no tokens", only_model, TD_ERR_FORMAT, "'tokenizer.ggml.tokens' is missing"},
         {"tokens are numbers", tokens_numbers, TD_ERR_FORMAT, "no array of strings"},
         {"tokens is a string", tokens_string, TD_ERR_FORMAT, "no array of strings"},
