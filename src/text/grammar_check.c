@@ -252,11 +252,12 @@ static void choose_inlined(checker *c, uint32_t root) {
 td_status td_gcheck_run(td_gbuilder *b, uint32_t root, td_err *err) {
     checker c = {.b = b};
     TD_TRY(find_fixed_points(&c, err));
+    for (size_t i = 0; i < b->n_rule; i++) mark_nullable(&c, b->rules[i].node);
+    TD_TRY(find_left_recursion(&c, err));
     if (!b->rules[root].productive)
         return td_fail(err, TD_ERR_ARGUMENT, "%s: no text at all can match it", b->name);
     for (size_t i = 0; i < b->n_rule; i++) prune(&c, b->rules[i].node);
     for (size_t i = 0; i < b->n_rule; i++) mark_nullable(&c, b->rules[i].node);
-    TD_TRY(find_left_recursion(&c, err));
     choose_inlined(&c, root);
     return TD_OK;
 }

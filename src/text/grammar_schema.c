@@ -370,9 +370,8 @@ static bool within(double x, td_gbound least, td_gbound most) {
              (x > real_of(most.value) || (most.is_exclusive && x == real_of(most.value))));
 }
 
-/* A count of items, properties or characters. */
-static uint32_t read_count(td_gschema *s, const td_value *schema, const char *key, uint32_t unset,
-                           const char *at) {
+uint32_t td_gschema_count(td_gschema *s, const td_value *schema, const char *key, uint32_t unset,
+                          const char *at) {
     const td_value *v = number_at(s, schema, key, at);
     if (!v || s->status != TD_OK) return unset;
     const double x = real_of(v);
@@ -411,8 +410,8 @@ static td_gnode *compile_enum(td_gschema *s, const td_value *schema, int types, 
         return td_gschema_fail(s, TD_ERR_FORMAT, td_gschema_at(s, at, "enum"), "wanted a list");
     const td_gbound least = read_bound(s, schema, true, at),
                     most = read_bound(s, schema, false, at);
-    const uint32_t min = read_count(s, schema, "minLength", 0, at);
-    const uint32_t max = read_count(s, schema, "maxLength", TD_GRAMMAR_INF, at);
+    const uint32_t min = td_gschema_count(s, schema, "minLength", 0, at);
+    const uint32_t max = td_gschema_count(s, schema, "maxLength", TD_GRAMMAR_INF, at);
     if (s->status != TD_OK) return NULL;
     td_glist list = {0};
     for (size_t i = 0; i < values->u.list.n; i++) {
@@ -440,8 +439,8 @@ static td_gnode *compile_array(td_gschema *s, const td_value *schema, const char
     const td_value *prefix = td_value_get(schema, "prefixItems");
     const td_value *items = td_value_get(schema, "items");
     const td_value *unique = td_value_get(schema, "uniqueItems");
-    uint32_t min = read_count(s, schema, "minItems", 0, at);
-    uint32_t max = read_count(s, schema, "maxItems", TD_GRAMMAR_INF, at);
+    uint32_t min = td_gschema_count(s, schema, "minItems", 0, at);
+    uint32_t max = td_gschema_count(s, schema, "maxItems", TD_GRAMMAR_INF, at);
     if (s->status != TD_OK) return NULL;
     if (unique && max > 1 && !(unique->type == TD_VALUE_BOOL && !unique->u.boolean))
         return td_gschema_fail(s, TD_ERR_UNSUPPORTED, at,
@@ -584,8 +583,8 @@ static td_gnode *compile_object(td_gschema *s, const td_value *schema, const cha
     const td_value *properties = td_value_get(schema, "properties");
     const td_value *required = td_value_get(schema, "required");
     const td_value *more = td_value_get(schema, "additionalProperties");
-    const uint32_t min = read_count(s, schema, "minProperties", 0, at);
-    const uint32_t max = read_count(s, schema, "maxProperties", TD_GRAMMAR_INF, at);
+    const uint32_t min = td_gschema_count(s, schema, "minProperties", 0, at);
+    const uint32_t max = td_gschema_count(s, schema, "maxProperties", TD_GRAMMAR_INF, at);
     if (s->status != TD_OK || !check_object(s, properties, required, at)) return NULL;
     /* Without a word about others, an object that names its properties has no others. */
     const bool is_closed = more ? more->type == TD_VALUE_BOOL && !more->u.boolean

@@ -61,6 +61,10 @@ const char *td_gschema_at(td_gschema *s, const char *at, const char *key);
 /* grammar_schema.c */
 td_gnode *td_gschema_compile(td_gschema *s, const td_value *schema, const char *at);
 td_gnode *td_gschema_shared(td_gschema *s, td_gshared which);
+/* A count of items, properties or characters: `unset` where the schema lacks the key, 0 for the
+ * least of something.  s->status tells of failure. */
+uint32_t td_gschema_count(td_gschema *s, const td_value *schema, const char *key, uint32_t unset,
+                          const char *at);
 
 /* grammar_schema_merge.c: a schema with $ref, allOf ... as a list of schemas without, any of which
  * may hold.  NULL on failure. */

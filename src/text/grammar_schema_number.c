@@ -147,10 +147,13 @@ typedef struct decimal {
 } decimal;
 
 /* From the shortest text that reads as the number: "-1.5e-07".  False if it is too long. */
-static bool read_decimal(const td_value *v, decimal *d, bool *negative) {
+static bool read_decimal(td_gschema *s, const td_value *v, decimal *d, bool *negative) {
     td_strbuf text = {0};
     td_value_to_json(v, -1, &text);
-    if (text.failed) return false;
+    if (text.failed) {
+        td_gschema_fail(s, TD_ERR_NOMEM, "#", "out of memory");
+        return false;
+    }
     char digits[2 * MAX_FRACTION + 40];
     int n = 0, point = -1, exponent = 0;
     const char *p = text.text;
@@ -267,8 +270,8 @@ td_gnode *td_gschema_number(td_gschema *s, td_gbound least, td_gbound most, cons
     decimal lo = {.is_set = least.is_set, .is_exclusive = least.is_exclusive};
     decimal hi = {.is_set = most.is_set, .is_exclusive = most.is_exclusive};
     bool lo_negative = false, hi_negative = false;
-    if ((least.is_set && !read_decimal(least.value, &lo, &lo_negative)) ||
-        (most.is_set && !read_decimal(most.value, &hi, &hi_negative)))
+    if ((least.is_set && !read_decimal(s, least.value, &lo, &lo_negative)) ||
+        (most.is_set && !read_decimal(s, most.value, &hi, &hi_negative)))
         return td_gschema_fail(s, TD_ERR_UNSUPPORTED, at,
                                "a bound of numbers has more than 19 digits before or 40 after the "
                                "point");

@@ -176,27 +176,6 @@ static const char *format_pattern(const char *format) {
 
 /* ---- strings ---- */
 
-/* A count from the schema; false on failure. */
-static bool read_count(td_gschema *s, const td_value *schema, const char *key, const char *at,
-                       uint32_t *out) {
-    const td_value *v = td_value_get(schema, key);
-    if (!v) return true;
-    const bool whole = v->type == TD_VALUE_FLOAT && v->u.real >= 0 && v->u.real < 1e18 &&
-                       v->u.real == (double)(int64_t)v->u.real;
-    const int64_t n = v->type == TD_VALUE_INT ? v->u.integer : whole ? (int64_t)v->u.real : -1;
-    if (n < 0) {
-        td_gschema_fail(s, TD_ERR_FORMAT, at, "'%s' is no whole number of 0 or more", key);
-        return false;
-    }
-    if (n > TD_GRAMMAR_MAX_COUNT && key[1] == 'i') { /* min */
-        td_gschema_fail(s, TD_ERR_LIMIT, at, "'%s' is %lld, wanted at most %d", key, (long long)n,
-                        (int)TD_GRAMMAR_MAX_COUNT);
-        return false;
-    }
-    *out = n > TD_GRAMMAR_MAX_COUNT ? TD_GRAMMAR_MAX_COUNT : (uint32_t)n;
-    return true;
-}
-
 td_gnode *td_gschema_string(td_gschema *s, const td_value *schema, const char *at) {
     td_gbuilder *b = &s->b;
     const td_value *pattern = td_value_get(schema, "pattern");
@@ -218,10 +197,9 @@ td_gnode *td_gschema_string(td_gschema *s, const td_value *schema, const char *a
     } else if (known && !has_length) {
         body = td_gschema_pattern(s, known, strlen(known), td_gschema_at(s, at, "format"));
     } else if (has_length) {
-        uint32_t min = 0, max = TD_GRAMMAR_INF;
-        if (!read_count(s, schema, "minLength", at, &min) ||
-            !read_count(s, schema, "maxLength", at, &max))
-            return NULL;
+        const uint32_t min = td_gschema_count(s, schema, "minLength", 0, at);
+        const uint32_t max = td_gschema_count(s, schema, "maxLength", TD_GRAMMAR_INF, at);
+        if (s->status != TD_OK) return NULL;
         if (min > max) return td_gnode_never(b);
         body = td_gnode_repeat(b, td_gschema_char(s), min, max);
     } else {
