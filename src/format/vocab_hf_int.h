@@ -13,9 +13,9 @@
 
 /* A vocabulary while it is read; the lists are in its arena, of TD_HF_MAX_STEPS each. */
 typedef struct td_hf {
-    const char *name;     /* of the file, for messages */
-    json_t *config; /* borrowed; tokenizer_config.json, NULL: none */
-    json_t *extra;  /* borrowed; added_tokens.json, NULL: none */
+    const char *name; /* of the file, for messages */
+    json_t *config;   /* borrowed; tokenizer_config.json, NULL: none */
+    json_t *extra;    /* borrowed; added_tokens.json, NULL: none */
     td_vocab *vocab;
     td_pipeline *pipeline;
     td_norm_step *norms;

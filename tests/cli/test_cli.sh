@@ -107,6 +107,8 @@ expect 2 "--logit-bias: '12'" run x -p a --logit-bias 12
 expect 2 "--logit-bias: 'x+1'" run x -p a -l x+1
 expect 2 "--stop is empty" run x -p a --stop ''
 expect 2 "wanted f16|f32|q8_0|q4_0" run x -p a --kv-type q5_0
+expect 2 "--grammar and --json-schema-file exclude each other" run x -p a --grammar b -jf c
+expect 2 "--json-schema and --ignore-eos exclude each other" run x -p a -j '{}' --ignore-eos
 expect 2 "exclude each other" run x -p a --kv-type f16 --exact
 expect 2 "exclude each other" perplexity x y --kv-type f32 -ctv q8_0 --exact
 expect 2 "only one of" inspect x --tensors --metadata

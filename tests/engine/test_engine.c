@@ -414,6 +414,75 @@ static void test_smallest_context(void **state) {
     td_engine_free(e);
 }
 
+/* A generation obeys its grammar from its first token on, greedy or drawn, and the next one begins
+ * anew. */
+static void test_grammar(void **state) {
+    (void)state;
+    td_engine *e = make_engine(1, 128, 64);
+    td_sequence *s;
+    td_err err = {0};
+    for (int drawn = 0; drawn < 2; drawn++) {
+        const td_sequence_options o = {
+            .grammar = "root ::= \"<\" [a-c]{3} (\"x\" | \"yz\") \">\"",
+            .sampler = {.temperature = (float)drawn, .top_k = 5, .repeat_penalty = 1.3f}
+        };
+        assert_int_equal(td_sequence_create(&s, e, &o, &err), TD_OK);
+        append_prompt(s, 0, N_PROMPT);
+        for (int turn = 0; turn < 2; turn++) {
+            answer a;
+            generate(e, s, 12, &a);
+            assert_int_equal(a.finish, TD_FINISH_END); /* nothing may follow: no end token */
+            assert_int_equal(a.text[0], '<');
+            assert_int_equal(strspn(a.text + 1, "abc"), 3);
+            assert_true(strcmp(a.text + 4, "x>") == 0 || strcmp(a.text + 4, "yz>") == 0);
+        }
+        td_sequence_free(s);
+    }
+    const td_sequence_options o = {.json_schema = "{\"enum\": [true, [1]]}"};
+    assert_int_equal(td_sequence_create(&s, e, &o, &err), TD_OK);
+    append_prompt(s, 0, N_PROMPT);
+    answer a;
+    generate(e, s, 30, &a);
+    assert_int_equal(a.finish, TD_FINISH_END);
+    assert_true(a.text[0] == 't' ? strcmp(a.text, "true") == 0 : a.text[0] == '[');
+    generate(e, s, 1, &a); /* cut short */
+    assert_int_equal(a.finish, TD_FINISH_LENGTH);
+    td_engine_free(e);
+}
+
+static void test_refused_grammars(void **state) {
+    (void)state;
+    static const struct {
+        td_sequence_options options;
+        td_status status;
+        const char *message;
+    } rows[] = {
+        {{.grammar = "root ::= x"},                          TD_ERR_FORMAT,      "rule 'x' is not defined"       },
+        {{.json_schema = "{\"not\": {}}"},                   TD_ERR_UNSUPPORTED, "JSON Schema: at #: the keyword"},
+        {{.grammar = "root ::= \"x\"", .json_schema = "{}"}, TD_ERR_ARGUMENT,    "exclude each other"            },
+        {{.grammar = "root ::= \"x\"", .ignore_end = true},  TD_ERR_ARGUMENT,    "ignore_end"                    },
+        {{.grammar = "root ::= <[999999]>"},                 TD_ERR_ARGUMENT,    "token 999999, wanted less than"},
+    };
+    td_engine *e = make_engine(1, 128, 64);
+    td_sequence *s;
+    td_err err = {0};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(td_sequence_create(&s, e, &rows[i].options, &err), rows[i].status);
+        assert_non_null(strstr(err.msg, rows[i].message));
+        assert_null(s);
+    }
+    /* The vocabulary has no byte of this character: the generation fails, it does not go astray. */
+    const td_sequence_options o = {.grammar = "root ::= \"\\u6f22\""};
+    assert_int_equal(td_sequence_create(&s, e, &o, &err), TD_OK);
+    append_prompt(s, 0, N_PROMPT);
+    assert_int_equal(td_sequence_generate(s, 5, &err), TD_OK);
+    answer a;
+    assert_int_equal(finish_generation(e, s, &a, &err), TD_ERR_ARGUMENT);
+    assert_non_null(strstr(err.msg, "dead end"));
+    assert_false(td_sequence_is_active(s));
+    td_engine_free(e);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_length_and_tokens),
@@ -429,6 +498,8 @@ int main(void) {
         cmocka_unit_test(test_one_fails_others_go_on),
         cmocka_unit_test(test_prompt_is_not_starved),
         cmocka_unit_test(test_smallest_context),
+        cmocka_unit_test(test_grammar),
+        cmocka_unit_test(test_refused_grammars),
     };
     return cmocka_run_group_tests(tests, write_model, remove_model);
 }

@@ -94,8 +94,8 @@ static td_status answer(td_arena *arena, const td_value *request, td_value *out,
         status = td_matcher_reset(m, err);
         if (status == TD_OK) status = td_matcher_accept_bytes(m, one, n, &ok, err);
         if (status == TD_OK)
-            status = td_value_append(arena, accepted,
-                                     td_value_bool(arena, ok && td_matcher_can_end(m)));
+            status =
+                td_value_append(arena, accepted, td_value_bool(arena, ok && td_matcher_can_end(m)));
     }
     if (status == TD_OK) {
         td_value_set(arena, out, "text", td_value_string(arena, text.text, text.n));

@@ -4,7 +4,8 @@
  *
  * For each grammar (-g, GBNF) or JSON Schema (-s): the model answers the prompt with at most N
  * tokens, drawn at temperature 1 from what the mask allows, twice; then come the median, the
- * 99th percentile and the longest of the masks' times, in CPU time.  Without arguments it is skipped. */
+ * 99th percentile and the longest of the masks' times, in CPU time.  Without arguments it is
+ * skipped. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
