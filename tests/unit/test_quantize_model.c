@@ -208,6 +208,7 @@ static void test_importance(void **state) {
     assert_int_equal(td_meta_int(td_checkpoint_meta(ckpt, "quantize.imatrix.chunks_count"), 0), 7);
     td_checkpoint_close(ckpt);
     unlink(out_path);
+    td_imatrix_free(o.imatrix);
     /* It says nothing about the other matrix. */
     o = options_of(&m, "IQ2_XS");
     expect_refused(&o, TD_ERR_ARGUMENT, "none is given");
