@@ -325,7 +325,9 @@ static void adopt(td_sequence *s, const header *h, const uint8_t *tokens, const 
     s->n_first = (int)h->n_first;
     for (int i = 0; i < s->n_token; i++) {
         const uint8_t *t = tokens + 4 * (size_t)i;
-        s->tokens[i] = (td_token)(t[0] | t[1] << 8 | t[2] << 16 | (uint32_t)t[3] << 24);
+        const uint32_t id =
+            (uint32_t)t[0] | (uint32_t)t[1] << 8 | (uint32_t)t[2] << 16 | (uint32_t)t[3] << 24;
+        s->tokens[i] = (td_token)id;
     }
     td_sampler_set_random(s->sampler, &h->random);
     td_kv_cache_adopt(kv, s->slot, kept_from, s->n_eval);

@@ -6,12 +6,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/strbuf.h"
 #include "format/checkpoint_int.h"
 #include "format/name.h"
+#include "format/vocab_hf.h"
 #include "tensor/source.h"
 
 /* ---- files ---- */
@@ -230,18 +229,9 @@ const char *td_checkpoint_meta_file(const td_checkpoint *ckpt) {
 /* ---- vocabulary ---- */
 
 bool td_checkpoint_has_vocab(const td_checkpoint *ckpt) {
-    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "vocab.json",
-                                        "tiktoken.model"};
     if (ckpt->kind == TD_CHECKPOINT_GGUF)
         return td_checkpoint_meta(ckpt, "tokenizer.ggml.model") != NULL;
-    for (size_t i = 0; ckpt->hf.folder && i < sizeof names / sizeof names[0]; i++) {
-        td_strbuf path = {0};
-        td_strbuf_addf(&path, "%s/%s", ckpt->hf.folder, names[i]);
-        const bool there = path.text && access(path.text, R_OK) == 0;
-        td_strbuf_clear(&path);
-        if (there) return true;
-    }
-    return false;
+    return ckpt->hf.folder && td_vocab_in_folder(ckpt->hf.folder);
 }
 
 td_status td_checkpoint_read_vocab(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {

@@ -123,9 +123,7 @@ bool td_checkpoint_has_vocab(const td_checkpoint *ckpt);
  * range, a BPE vocabulary without merges, malformed byte tokens. */
 td_status td_checkpoint_read_vocab(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err);
 
-/* Its two halves: vocab_gguf.c and vocab_hf.c. */
+/* Its half for GGUF files (vocab_gguf.c); the other half: vocab_hf.h. */
 td_status td_vocab_read_gguf(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err);
-td_status td_vocab_read_folder(const char *folder, const td_checkpoint *ckpt, td_vocab *vocab,
-                               td_err *err);
 
 #endif

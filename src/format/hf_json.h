@@ -8,6 +8,10 @@
 
 enum { TD_HF_MAX_JSON = 64 << 20 }; /* bytes of a file; an index of 100,000 tensors has 10 MB */
 
+/* json_loadb(), but integers beyond int64 become reals instead of errors: transformers writes such
+ * a model_max_length (10^30, as an integer) into many a tokenizer_config.json. */
+json_t *td_hf_json_load(const char *text, size_t n, size_t flags, json_error_t *problem);
+
 /* Parses text[n], whose top must be an object without a key that appears twice at any level; `name`
  * is for messages.  The caller json_decref()s *out, which is NULL on failure. */
 td_status td_hf_json_parse(json_t **out, const char *text, size_t n, const char *name, td_err *err);

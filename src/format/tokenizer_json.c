@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "format/hf_json.h"
 #include "format/vocab_hf.h"
 #include "format/vocab_hf_int.h"
 
@@ -97,7 +98,7 @@ td_status td_hf_add_suffix(td_hf *hf, int32_t id, td_err *err) {
 
 td_status td_hf_parse(const char *text, size_t n, const char *name, json_t **out, td_err *err) {
     json_error_t problem;
-    *out = json_loadb(text, n, JSON_ALLOW_NUL, &problem);
+    *out = td_hf_json_load(text, n, JSON_ALLOW_NUL, &problem);
     if (*out) return TD_OK;
     if (json_error_code(&problem) == json_error_out_of_memory) return td_fail_nomem(err, name, n);
     return td_fail(err, TD_ERR_FORMAT, "%s: line %d, column %d: %s", name, problem.line,

@@ -105,6 +105,12 @@ static bool find_tiktoken(folder *f) {
     return *best && has_file(f, best);
 }
 
+bool td_vocab_in_folder(const char *path) {
+    folder f = {.path = path};
+    return has_file(&f, "tokenizer.json") || has_file(&f, "tokenizer.model") ||
+           has_file(&f, "vocab.json") || has_file(&f, "tiktoken.model") || find_tiktoken(&f);
+}
+
 static td_status read_vocabulary(folder *f, td_err *err) {
     if (has_file(f, "tokenizer.json")) return read_tokenizer_json(f, err);
     if (has_file(f, "tokenizer.model")) return read_whole(f, td_hf_read_sentencepiece, err);

@@ -2,9 +2,14 @@
 #ifndef TD_FORMAT_VOCAB_HF_H
 #define TD_FORMAT_VOCAB_HF_H
 
+#include <stdbool.h>
+
 #include "base/status.h"
 #include "format/checkpoint.h"
 #include "text/vocab.h"
+
+/* True if the folder has a file that td_vocab_read_folder begins with. */
+bool td_vocab_in_folder(const char *folder);
 
 /* Reads the first that the folder has of tokenizer.json, tokenizer.model (SentencePiece's, or
  * tiktoken's under its name), vocab.json with merges.txt, vocab.txt, *.tiktoken; then the special

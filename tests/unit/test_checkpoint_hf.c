@@ -274,7 +274,7 @@ static void test_bad_config(void **state) {
         {"{\"a\": 1, \"a\": 2}",             "duplicate object key"      },
         {"{\"a\": {\"b\": 1}, \"a.b\": 2}",  "key 'a.b' appears twice"   },
         {"{\"a\\u0007\": 1}",                "without control characters"},
-        {"{\"a\": 99999999999999999999999}", "too big integer"           },
+        {"{\"a\": 1e999}",                   "real number overflow"      },
     };
     hf_folder f;
     hf_make(&f);
