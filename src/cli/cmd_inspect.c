@@ -8,6 +8,7 @@
 #include "format/checkpoint.h"
 #include "kernel/kernels.h"
 #include "model/model.h"
+#include "text/tokenizer.h"
 
 /* Elements of an array of metadata shown in text; --json shows all. */
 enum { MAX_SHOWN_ELEMS = 8, MAX_SHOWN_TEXT = 200 };
@@ -162,8 +163,8 @@ typedef struct summary {
     const char *format, *path;
     int n_file;
     uint64_t file_bytes;
-    td_string architecture, name, tokenizer, pre; /* {NULL, 0}: absent */
-    int64_t n_ctx_train, n_vocab;                 /* -1: absent */
+    td_string architecture, name, tokenizer, pre, quantization; /* {NULL, 0}: absent */
+    int64_t n_ctx_train, n_vocab;                               /* -1: absent */
     bool has_template;
     uint64_t n_parameter, tensor_bytes;
     size_t n_tensor;
@@ -178,8 +179,16 @@ static td_string meta_text(const td_checkpoint *ckpt, const char *key) {
     return m && m->type == TD_META_STRING ? td_meta_string(m, 0) : (td_string){0};
 }
 
-static int64_t meta_int(const td_checkpoint *ckpt, const char *key) {
-    const td_meta *m = td_checkpoint_meta(ckpt, key);
+/* Of a folder the first of its classes; else general.architecture. */
+static td_string architecture(const td_checkpoint *ckpt) {
+    const td_meta *m = td_checkpoint_meta(ckpt, "architectures");
+    if (m && m->elem_type == TD_META_STRING && m->n_elem > 0) return td_meta_string(m, 0);
+    return meta_text(ckpt, "general.architecture");
+}
+
+static int64_t context_length(const td_checkpoint *ckpt) {
+    const td_setting s = {"context_length", "max_position_embeddings|n_positions|n_ctx"};
+    const td_meta *m = td_config_find(ckpt, s);
     return m && m->type == TD_META_INT ? td_meta_int(m, 0) : -1;
 }
 
@@ -194,27 +203,55 @@ static void find_paths(summary *s) {
     }
 }
 
+static const char *vocab_model_name(td_vocab_model model) {
+    switch (model) {
+    case TD_VOCAB_BPE: return "bpe";
+    case TD_VOCAB_SPM: return "sentencepiece bpe";
+    case TD_VOCAB_UNIGRAM: return "unigram";
+    case TD_VOCAB_WORDPIECE: return "wordpiece";
+    default: return "words";
+    }
+}
+
+/* What the tokenizer is; s->runs becomes false if this build has none like it. */
+static void summarize_vocab(const td_checkpoint *ckpt, summary *s) {
+    if (!td_checkpoint_has_vocab(ckpt)) return;
+    td_vocab vocab;
+    td_tokenizer *tokenizer = NULL;
+    td_err err;
+    td_status status = td_checkpoint_read_vocab(ckpt, &vocab, &err);
+    if (status == TD_OK) {
+        s->n_vocab = vocab.n_token;
+        s->has_template = vocab.chat_template != NULL;
+        if (!s->tokenizer.text) s->tokenizer.text = vocab_model_name(vocab.model);
+        if (s->tokenizer.n == 0) s->tokenizer.n = strlen(s->tokenizer.text);
+        status = td_tokenizer_create(&tokenizer, &vocab, &err);
+        td_tokenizer_free(tokenizer);
+        td_vocab_clear(&vocab);
+    }
+    if (status == TD_OK || !s->runs) return;
+    s->runs = false;
+    s->why_not = err;
+}
+
 static void summarize(const td_checkpoint *ckpt, summary *s) {
     *s = (summary){
         .format = td_checkpoint_format(ckpt),
         .path = td_checkpoint_path(ckpt),
         .n_file = td_checkpoint_n_file(ckpt),
-        .architecture = meta_text(ckpt, "general.architecture"),
-        .name = meta_text(ckpt, "general.name"),
+        .architecture = architecture(ckpt),
+        .name = td_checkpoint_name(ckpt),
+        .quantization = meta_text(ckpt, "quantization_config.quant_method"),
         .tokenizer = meta_text(ckpt, "tokenizer.ggml.model"),
         .pre = meta_text(ckpt, "tokenizer.ggml.pre"),
         .has_template = meta_text(ckpt, "tokenizer.chat_template").text != NULL,
         .n_tensor = td_checkpoint_n_tensor(ckpt),
-        .n_ctx_train = -1,
+        .n_ctx_train = context_length(ckpt),
         .n_vocab = -1,
     };
     for (int i = 0; i < s->n_file; i++) s->file_bytes += td_checkpoint_file_bytes(ckpt, i);
     const td_meta *tokens = td_checkpoint_meta(ckpt, "tokenizer.ggml.tokens");
     if (tokens && tokens->type == TD_META_ARRAY) s->n_vocab = (int64_t)tokens->n_elem;
-    char key[160];
-    snprintf(key, sizeof key, "%.*s.context_length",
-             s->architecture.n < 100 ? (int)s->architecture.n : 0, s->architecture.text);
-    s->n_ctx_train = meta_int(ckpt, key);
     for (size_t i = 0; i < s->n_tensor; i++) {
         const td_tensor *t = td_checkpoint_tensor_at(ckpt, i);
         s->n_parameter += (uint64_t)td_tensor_elems(t);
@@ -224,6 +261,7 @@ static void summarize(const td_checkpoint *ckpt, summary *s) {
     }
     find_paths(s);
     s->runs = td_model_check(ckpt, &s->why_not) == TD_OK;
+    summarize_vocab(ckpt, s);
 }
 
 static void print_types_json(const summary *s) {
@@ -248,7 +286,8 @@ static void print_summary_json(const summary *s) {
         {"architecture",  s->architecture},
         {"name",          s->name        },
         {"tokenizer",     s->tokenizer   },
-        {"pre_tokenizer", s->pre         }
+        {"pre_tokenizer", s->pre         },
+        {"quantization",  s->quantization}
     };
     td_out_text("{\"file\": ");
     td_out_json(s->path, strlen(s->path));
@@ -303,6 +342,7 @@ static void print_summary(const summary *s) {
                   s->n_file == 1 ? "" : "s", (unsigned long long)s->file_bytes);
     print_text_row("architecture", s->architecture);
     print_text_row("name", s->name);
+    if (s->quantization.text) print_text_row("quantization", s->quantization);
     td_out_printf("%-18s %.3f billion\n", "parameters", (double)s->n_parameter * 1e-9);
     if (s->n_ctx_train >= 0)
         td_out_printf("%-18s %lld\n", "context length", (long long)s->n_ctx_train);

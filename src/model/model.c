@@ -58,8 +58,7 @@ static td_status unknown_arch(const td_checkpoint *ckpt, const char *key, td_str
     td_strbuf known = {0};
     for (int i = 0; archs[i]; i++)
         if (is_hf || !archs[i]->hf_only)
-            td_strbuf_addf(&known, "%s%s", i ? ", " : "",
-                           is_hf ? archs[i]->hf_classes : archs[i]->name);
+            td_strbuf_addf(&known, "%s%s", i ? ", " : "", archs[i]->name);
     const int n_shown = name.n < 64 ? (int)name.n : 64;
     const td_status status = td_fail(
         err, TD_ERR_UNSUPPORTED, "%s: %s is '%.*s'; this build runs %s", td_checkpoint_path(ckpt),
@@ -81,15 +80,21 @@ static td_status find_arch(const td_checkpoint *ckpt, const td_arch **out, td_er
 }
 
 static td_status open_model(td_model *m, td_err *err) {
+    const char *why_not = td_checkpoint_unsupported(m->ckpt);
     TD_TRY(find_arch(m->ckpt, &m->arch, err));
     TD_TRY(m->arch->read_config(&m->config, m->ckpt, err));
+    if (why_not) return td_fail(err, TD_ERR_UNSUPPORTED, "%s", why_not);
+    if (td_checkpoint_n_tensor(m->ckpt) == 0)
+        return td_fail(err, TD_ERR_FORMAT,
+                       "no weights: wanted safetensors files beside config.json");
     return m->arch->build_modules(m, err);
 }
 
 /* Puts the file's name in front of a message, unless format/ has done so. */
 static td_status name_file(const td_checkpoint *ckpt, td_status status, td_err *err) {
-    const char *path = td_checkpoint_path(ckpt);
+    const char *path = td_checkpoint_path(ckpt), *folder = td_checkpoint_folder(ckpt);
     if (err && strncmp(err->msg, path, strlen(path)) == 0) return status;
+    if (err && folder && strncmp(err->msg, folder, strlen(folder)) == 0) return status;
     return td_fail_in(err, status, "%s", path);
 }
 
