@@ -247,8 +247,10 @@ static td_status read_fixed_length(td_hf *hf, json_t *o, td_err *err) {
 }
 
 td_status td_hf_read_pre_tokenizer(td_hf *hf, json_t *o, int depth, td_err *err) {
-    /* The \w of another library than the one other patterns are for: with joiners. */
-    static const char words[] = "[\\w\\x{200C}\\x{200D}]+|[^\\w\\x{200C}\\x{200D}\\s]+";
+    /* The \w of another library than the one other patterns are for. */
+#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200C}\\x{200D}"
+    static const char words[] = "[" WORD "]+|[^" WORD "\\s]+";
+#undef WORD
     if (!o || json_is_null(o)) return TD_OK;
     json_t *list = sequence_of(o, "pretokenizers");
     if (list) return read_sequence(hf, list, depth, td_hf_read_pre_tokenizer, err);

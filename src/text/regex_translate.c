@@ -14,9 +14,10 @@
 enum { MAX_GROUPS = 200, MAX_CLASS_DEPTH = 20, NO_ATOM = -1 };
 
 #define WHITE_SPACE "\\p{Z}\\t-\\r\\x{85}"
-#define WORD        "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
-#define DIGIT       "\\p{Nd}"
-#define HEX_DIGIT   "0-9A-Fa-f"
+/* With the six of Latin-1 that are numbers but no digits: Oniguruma has that quirk. */
+#define WORD      "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}"
+#define DIGIT     "\\p{Nd}"
+#define HEX_DIGIT "0-9A-Fa-f"
 
 typedef struct translator {
     const char *p, *end;
@@ -97,7 +98,7 @@ static const struct {
     {"lower",                "\\p{Lowercase}"        },
     {"lowercase",            "\\p{Lowercase}"        },
     {"alnum",                "\\p{Alphabetic}\\p{Nd}"},
-    {"punct",                "\\p{P}$+<=>\\^`|~"     },
+    {"punct",                "\\p{P}"                },
     {"xdigit",               HEX_DIGIT               },
     {"word",                 WORD                    },
     {"cntrl",                "\\p{Cc}"               },
@@ -423,6 +424,13 @@ static td_status take_escape(translator *t) {
         /* Digits that follow belong to the number of a group. */
         while (isdigit((unsigned char)letter) && t->p < t->end && isdigit((unsigned char)*t->p))
             td_strbuf_addc(t->out, *t->p++);
+        return TD_OK;
+    }
+    if (letter == 'k' && t->end - t->p >= 2 && t->p[1] == '<') {
+        const char *close = memchr(t->p, '>', (size_t)(t->end - t->p));
+        if (!close) return refuse(t, t->p - 1, "this reference");
+        td_strbuf_add(t->out, t->p - 1, (size_t)(close + 2 - t->p));
+        t->p = close + 1;
         return TD_OK;
     }
     uint32_t cp;

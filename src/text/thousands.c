@@ -27,6 +27,13 @@ static bool is_digit(uint32_t cp, td_thousands kind) {
     return kind == TD_THOUSANDS_GROUPS ? td_unicode_is_numeric(cp) : td_unicode_is_decimal(cp);
 }
 
+/* What \b takes for a character of a word: no joiners, but the numbers of Latin-1. */
+static bool is_word(uint32_t cp) {
+    if (cp == 0x200C || cp == 0x200D) return false;
+    return td_unicode_is_word(cp) || cp == 0xB2 || cp == 0xB3 || cp == 0xB9 ||
+           (cp >= 0xBC && cp <= 0xBE);
+}
+
 /* The end of the number that begins at `at`, how many digits it has, and whether a character of a
  * word follows. */
 static size_t number_end(const char *text, size_t at, size_t end, td_thousands kind,
@@ -37,7 +44,7 @@ static size_t number_end(const char *text, size_t at, size_t end, td_thousands k
         uint32_t cp = 0;
         const int k = td_utf8_decode(text + at, end - at, &cp);
         if (!is_digit(cp, kind)) {
-            *in_word = td_unicode_is_word(cp);
+            *in_word = is_word(cp);
             break;
         }
         ++*n_digit;
