@@ -15,6 +15,7 @@
 
 /* Types of GGUF that are known by size only stand for what we do not compute with. */
 enum { SIZE_1 = 24, SIZE_2 = 25, SIZE_4 = 26, SIZE_8 = 27, DTYPE_F64 = 28 };
+enum { MAX_RANK = 8 }; /* of what models have; Qwen2.5-VL has a tensor of 5 */
 
 static const struct {
     const char *name;
@@ -93,18 +94,22 @@ static td_status read_shape(const parse *p, td_array *a, const json_t *entry, td
     if (!json_is_array(shape))
         return td_fail(err, TD_ERR_FORMAT, "%s: tensor '%s': shape is missing or no array", p->name,
                        a->name);
-    if (n > TD_MAX_DIMS)
+    if (n > MAX_RANK)
         return td_fail(err, TD_ERR_UNSUPPORTED,
                        "%s: tensor '%s' has %zu dimensions, wanted at most %d", p->name, a->name, n,
-                       TD_MAX_DIMS);
-    a->n_dims = n > 0 ? (int)n : 1;
+                       MAX_RANK);
+    a->n_dims = n == 0 ? 1 : n > TD_MAX_DIMS ? TD_MAX_DIMS : (int)n;
+    for (size_t i = 0; i < TD_MAX_DIMS; i++) a->shape[i] = 1;
+    /* More dimensions than a td_tensor has: the outermost become one. */
+    const size_t n_fold = n > TD_MAX_DIMS ? n - TD_MAX_DIMS : 0;
     int64_t elems = 1, bits;
     bool overflow = false;
-    for (size_t i = 0; i < TD_MAX_DIMS; i++) {
-        uint64_t dim = 1;
-        if (i < n) TD_TRY(read_size(p, a, shape, i, &dim, err));
-        a->shape[i] = (int64_t)dim;
-        overflow |= __builtin_mul_overflow(elems, a->shape[i], &elems);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t dim;
+        int64_t *at = &a->shape[i < n_fold ? 0 : i - n_fold];
+        TD_TRY(read_size(p, a, shape, i, &dim, err));
+        overflow |= __builtin_mul_overflow(*at, (int64_t)dim, at);
+        overflow |= __builtin_mul_overflow(elems, (int64_t)dim, &elems);
     }
     if (overflow || __builtin_mul_overflow(elems, (int64_t)types[a->type].bits, &bits))
         return td_fail(err, TD_ERR_FORMAT, "%s: tensor '%s': its size overflows", p->name, a->name);

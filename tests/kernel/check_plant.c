@@ -367,12 +367,12 @@ static void geglu_library_erf(float *y, const float *gate, const float *up, int 
         y[i] = gate[i] * 0.5f * (1 + erff(gate[i] * sqrtf(0.5f))) * (up ? up[i] : 1);
 }
 static void swiglu_library_exp(float *y, const float *gate, const float *up, int n) {
-    for (int i = 0; i < n; i++) y[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
+    for (int i = 0; i < n; i++) y[i] = gate[i] / (1.0f + expf(-gate[i])) * (up ? up[i] : 1);
 }
 static void geglu_unfused(float *y, const float *gate, const float *up, int n) {
     for (int i = 0; i < n; i++) {
         const float g = gate[i], u2 = g * (g * g * TD_GELU_C2 + TD_GELU_C1);
-        y[i] = g / (1.0f + td_exp(-u2)) * up[i];
+        y[i] = g / (1.0f + td_exp(-u2)) * (up ? up[i] : 1);
     }
 }
 static void plant_glu(td_kernels *t) {
