@@ -30,6 +30,12 @@ bool td_char_ranges_hold_plain(const td_char_range *r, size_t n) {
     return true;
 }
 
+bool td_char_ranges_hold_lower(const td_char_range *r, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (r[i].lo <= 'a' && r[i].hi >= 'z') return true;
+    return false;
+}
+
 /* ---- rows ---- */
 
 typedef struct builder {

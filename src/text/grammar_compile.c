@@ -72,12 +72,10 @@ static td_status find_class(compiler *c, const td_gnode *node, uint32_t *row) {
 static td_status add_class(compiler *c, const td_gnode *node, uint32_t next, uint32_t *out) {
     uint32_t row;
     TD_TRY(find_class(c, node, &row));
-    const bool wide = c->wide && td_char_ranges_hold_plain(node->u.ranges, node->n);
-    return add_pos(
-        c,
-        (td_gpos){
-            .kind = TD_GPOS_CLASS, .wide = wide ? (uint8_t)c->wide : 0, .a = row, .next = next},
-        out);
+    td_gpos pos = {.kind = TD_GPOS_CLASS, .a = row, .next = next};
+    if (td_char_ranges_hold_plain(node->u.ranges, node->n)) pos.wide = (uint8_t)c->wide;
+    if (td_char_ranges_hold_lower(node->u.ranges, node->n)) pos.lower = (uint8_t)c->wide;
+    return add_pos(c, pos, out);
 }
 
 static td_status add_split(compiler *c, uint32_t one, uint32_t other, uint32_t *out) {
@@ -109,16 +107,16 @@ static uint32_t size_of(const compiler *c, const td_gnode *node) {
     return n;
 }
 
-/* Whether one of the ways through is a class with all plain characters. */
-static bool has_plain_class(const compiler *c, const td_gnode *node) {
+/* Whether one of the ways through is a class with all letters a to z, or all plain characters. */
+static bool has_wide_class(const compiler *c, const td_gnode *node) {
     switch (node->kind) {
-    case TD_GNODE_CHARS: return td_char_ranges_hold_plain(node->u.ranges, node->n);
+    case TD_GNODE_CHARS: return td_char_ranges_hold_lower(node->u.ranges, node->n);
     case TD_GNODE_RULE:
         return c->b->rules[node->number].inlined &&
-               has_plain_class(c, c->b->rules[node->number].node);
+               has_wide_class(c, c->b->rules[node->number].node);
     case TD_GNODE_ALT:
         for (uint32_t i = 0; i < node->n; i++)
-            if (has_plain_class(c, node->u.children[i])) return true;
+            if (has_wide_class(c, node->u.children[i])) return true;
         return false;
     default: return false;
     }
@@ -196,7 +194,7 @@ static td_status compile_repeat(compiler *c, const td_gnode *node, uint32_t next
     const td_gnode *child = node->u.children[0];
     if (node->max == TD_GRAMMAR_INF && node->min <= 1) return compile_star(c, node, next, out);
     const bool loops = node->max == TD_GRAMMAR_INF || node->max > 1;
-    if (!loops || (size_of(c, node) <= MAX_COPIED && !(has_plain_class(c, child) && c->loop < 0)))
+    if (!loops || (size_of(c, node) <= MAX_COPIED && !(has_wide_class(c, child) && c->loop < 0)))
         return compile_copies(c, node, next, out);
     if (c->loop != NO_LOOP) return compile_apart(c, node, next, out);
     return compile_counted(c, node, next, out);

@@ -138,6 +138,8 @@ td_status td_gclasses_add(td_gclasses *c, const td_char_range *ranges, size_t n,
  * text are made of; states that take any number of them share their masks. */
 bool td_char_is_plain(uint32_t c);
 bool td_char_ranges_hold_plain(const td_char_range *ranges, size_t n);
+/* Letters a to z, most of what a class such as [a-zA-Z0-9] takes, share walks likewise. */
+bool td_char_ranges_hold_lower(const td_char_range *ranges, size_t n);
 
 /* ---- the compiled grammar (grammar_compile.c) ---- */
 
@@ -155,6 +157,7 @@ typedef enum td_gpos_kind {
 typedef struct td_gpos {
     uint8_t kind;  /* td_gpos_kind */
     uint8_t wide;  /* CLASS: holds all plain characters and comes again after each; 2: counted */
+    uint8_t lower; /* the same for the letters a to z */
     uint32_t a, b; /* see the kinds */
     uint32_t next;
     uint32_t loop; /* the counted loop it is in; UINT32_MAX: none */
@@ -202,6 +205,7 @@ typedef struct td_trie_node {
     uint8_t byte;
     uint8_t depth; /* bytes before this one */
     uint8_t below; /* characters that follow this node at most, if all are plain; else NOT_PLAIN */
+    uint8_t lower; /* letters that follow this node at most, if all are a to z; else NOT_PLAIN */
     uint8_t whole; /* characters of the tokens here and below at most, if all of all of them are
                       plain; else NOT_PLAIN */
 } td_trie_node;
@@ -238,7 +242,8 @@ typedef struct td_glocal {
     uint32_t calls_at, n_call; /* in m->calls; n_call UINT32_MAX: not looked for yet */
     uint32_t canon;            /* the same for masks; UINT32_MAX: not looked for yet */
     uint32_t chain;            /* of its hash */
-    uint8_t wide;              /* plain characters that it takes in a row; 255: any number */
+    uint8_t wide;              /* plain characters that it takes in a row, at most TD_GM_WIDE */
+    uint8_t lower;             /* letters a to z likewise */
     bool accepts, has_bytes, has_tokens, has_calls;
 } td_glocal;
 
@@ -256,7 +261,7 @@ typedef struct td_gconfig {
     uint32_t threads_at, n_thread; /* in m->threads, sorted */
     uint32_t canon, chain;
     int32_t slot; /* of its mask; -1: none */
-    uint8_t wide;
+    uint8_t wide, lower;
     bool can_end, has_tokens;
 } td_gconfig;
 

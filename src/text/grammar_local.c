@@ -125,9 +125,10 @@ static size_t tidy(td_matcher *m, bool without_accept) {
     return out;
 }
 
-static uint8_t wide_of(const td_matcher *m, td_gitem item, const td_gpos *p) {
-    if (p->wide == 0 || item.sub != 0) return 0;
-    if (p->wide == 1) return TD_GM_WIDE;
+/* How often in a row a class can be taken; how: its field wide or lower. */
+static uint8_t turns_of(const td_matcher *m, td_gitem item, const td_gpos *p, uint8_t how) {
+    if (p->kind != TD_GPOS_CLASS || how == 0 || item.sub != 0) return 0;
+    if (how == 1) return TD_GM_WIDE;
     const td_gloop *l = &m->g->loops[p->loop];
     const uint32_t left = l->max - item.count;
     return l->max == TD_GRAMMAR_INF || left > TD_GM_WIDE ? TD_GM_WIDE : (uint8_t)left;
@@ -141,8 +142,10 @@ static void describe(td_matcher *m, td_glocal *l) {
         l->has_bytes |= p->kind == TD_GPOS_TEXT || p->kind == TD_GPOS_CLASS;
         l->has_tokens |= p->kind == TD_GPOS_TOKEN;
         l->has_calls |= p->kind == TD_GPOS_CALL;
-        const uint8_t wide = p->kind == TD_GPOS_CLASS ? wide_of(m, item, p) : 0;
+        const uint8_t wide = turns_of(m, item, p, p->wide);
+        const uint8_t lower = turns_of(m, item, p, p->lower);
         if (wide > l->wide) l->wide = wide;
+        if (lower > l->lower) l->lower = lower;
     }
 }
 

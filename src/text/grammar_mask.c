@@ -58,7 +58,7 @@ static void walk(td_matcher *m, uint32_t config, uint32_t *mask) {
             continue;
         }
         if (to == TD_GM_UNKNOWN) return;
-        if (node->below <= m->configs[to].wide) {
+        if (node->below <= m->configs[to].wide || node->lower <= m->configs[to].lower) {
             set_tokens(t, node->token, t->nodes[node->next].token, mask);
             i = node->next;
             continue;

@@ -141,6 +141,7 @@ static uint32_t new_config(td_matcher *m, size_t n, uint32_t *head) {
     for (size_t i = 0; i < n; i++) {
         const td_glocal *l = &m->locals[m->work[i].local];
         if (l->wide > c->wide) c->wide = l->wide;
+        if (l->lower > c->lower) c->lower = l->lower;
         c->has_tokens |= l->has_tokens;
     }
     memset(m->config_steps + (size_t)number * (size_t)m->g->n_class, 0xFF,

@@ -1,8 +1,9 @@
 /* grammar_trie.c - the tokens of a vocabulary as a tree of bytes.
  *
  * A mask is a walk over this tree.  Two things make the walk short where almost every token is
- * allowed, inside strings: nodes know whether all that follows them is plain characters, and how
- * many; and the tokens that are nothing but plain characters have masks ready, by their length. */
+ * allowed, inside strings: nodes know whether all that follows them is plain characters (or
+ * letters), and how many; and the tokens that are nothing but plain characters have masks ready, by
+ * their length. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,9 +80,16 @@ static void build_nodes(td_token_trie *t, const entry *entries) {
         n_path = e->n;
         t->order[i] = e->id;
         count_plain(e, counts);
+        size_t first_lower = e->n; /* from there on all is a to z */
+        while (first_lower > 0 && e->bytes[first_lower - 1] >= 'a' &&
+               e->bytes[first_lower - 1] <= 'z')
+            first_lower--;
         for (size_t d = 0; d < e->n; d++) {
             td_trie_node *node = &t->nodes[path[d]];
             if (counts[d + 1] > node->below) node->below = counts[d + 1];
+            const uint8_t lower =
+                d + 1 >= first_lower ? (uint8_t)(e->n - d - 1) : TD_TRIE_NOT_PLAIN;
+            if (lower > node->lower) node->lower = lower;
             if (counts[0] > node->whole) node->whole = counts[0];
         }
         for (int k = counts[0]; k < TD_TRIE_MAX_PLAIN; k++)
