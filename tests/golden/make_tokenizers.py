@@ -220,6 +220,56 @@ HF = {f.__name__: f for f in (gpt2, llama3, qwen, deepseek, kimi, digits, metasp
                               metaspace_first, clip, unigram, bert, wordlevel)}
 
 
+R = Regex
+STEPS = {  # normalizer and pre-tokenizer, each seen through a model whose tokens are characters
+    "steps_nfkd": (normalizers.Sequence([normalizers.NFKD(), normalizers.StripAccents(),
+                                         normalizers.Strip(True, False)]),
+                   pre_tokenizers.CharDelimiterSplit("a")),
+    "steps_nfkc": (normalizers.NFKC(), pre_tokenizers.FixedLength(3)),
+    "steps_lower": (normalizers.Sequence([normalizers.Lowercase(), normalizers.Strip()]),
+                    pre_tokenizers.Digits(False)),
+    "steps_replace": (normalizers.Sequence([normalizers.Prepend("x"),
+                                            normalizers.Replace(R("[aeiou]+"), "E"),
+                                            normalizers.Replace("l", "LL")]),
+                      pre_tokenizers.WhitespaceSplit()),
+    "steps_bytes": (normalizers.ByteLevel(), pre_tokenizers.Split(R("Ġ"), "merged_with_previous")),
+    "steps_bytes_next": (None, pre_tokenizers.Sequence([
+        pre_tokenizers.ByteLevel(), pre_tokenizers.Split("Ġ", "merged_with_next")])),
+    "steps_bert": (normalizers.BertNormalizer(lowercase=False, strip_accents=False),
+                   pre_tokenizers.BertPreTokenizer()),
+    "steps_punctuation": (None, pre_tokenizers.Punctuation("merged_with_previous")),
+    "steps_punctuation_next": (None, pre_tokenizers.Punctuation("merged_with_next")),
+    "steps_punctuation_none": (None, pre_tokenizers.Punctuation("removed")),
+    "steps_invert": (None, pre_tokenizers.Split(R(r"\w+"), "contiguous", invert=True)),
+    "steps_empty": (None, pre_tokenizers.Split(R(r"\b|x*"), "merged_with_next")),
+    "steps_borders": (None, pre_tokenizers.Split(R(r"(?=(\d{3})+(?!\d))"), "isolated")),
+    "steps_thousands": (None, pre_tokenizers.Split(R(r"\d{1,3}(?=(?:\d{3})*\b)"), "isolated")),
+    "steps_line_end": (None, pre_tokenizers.Split(R(r"\s+$"), "isolated")),
+    "steps_metaspace": (None, pre_tokenizers.Metaspace(prepend_scheme="never", split=False)),
+    "steps_whitespace": (None, pre_tokenizers.Whitespace()),
+}
+
+
+def make_steps(name):
+    """Characters with and without the mark of a word's end, so that the pieces show in the ids."""
+    normalizer, pre = STEPS[name]
+    rng = random.Random(name)
+    texts = [MORE] + [old_enough("bert", random_text(rng))[:60] for _ in range(100)]
+    seen = set("xEL ▁Ġ") | set(" ".join(texts)[:4000])
+    vocab = {"<unk>": 0}
+    for c in sorted(seen):
+        vocab[c] = len(vocab)
+        vocab[c + "</w>"] = len(vocab)
+    tok = Tokenizer(models.BPE(vocab, [], unk_token="<unk>", end_of_word_suffix="</w>"))
+    if normalizer:
+        tok.normalizer = normalizer
+    tok.pre_tokenizer = pre
+    tok.decoder = decoders.BPEDecoder(suffix="</w>")
+    (OUT / name).mkdir(parents=True)
+    tok.save(str(OUT / name / "tokenizer.json"), pretty=False)
+    return texts
+
+
 def hf_oracle(folder):
     tok = Tokenizer.from_file(str(folder / "tokenizer.json"))
     specials = [t.content for t in tok.get_added_tokens_decoder().values()]
@@ -277,7 +327,7 @@ def tiktoken_oracle(folder):
 
 def oracles():
     """Name and oracle (encode, decode, special tokens) of each folder."""
-    for name in HF:
+    for name in (*HF, *STEPS):
         yield name, hf_oracle(OUT / name)
     for name in SENTENCEPIECE:
         yield name, spm_oracle(OUT / name)
@@ -305,9 +355,11 @@ FIXED = ["", " ", "Hello world", "  two  spaces ", "\n\n", "I'll don't 'S it'ſ"
 
 def main():
     make_all()
+    step_texts = {name: make_steps(name) for name in STEPS}
     for name, (encode, decode, specials) in oracles():
         rng = random.Random(name)
         texts = FIXED + [old_enough(name, random_text(rng, specials)) for _ in range(185)]
+        texts = step_texts.get(name, texts)
         cases = []
         for text in texts:
             ids = encode(text)

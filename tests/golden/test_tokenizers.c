@@ -149,7 +149,24 @@ int main(int argc, char **argv) {
                                   "tiktoken",
                                   "spm_bpe_nmt",
                                   "spm_unigram",
-                                  "spm_unigram_bytes"};
+                                  "spm_unigram_bytes",
+                                  "steps_nfkd",
+                                  "steps_nfkc",
+                                  "steps_lower",
+                                  "steps_replace",
+                                  "steps_bytes",
+                                  "steps_bytes_next",
+                                  "steps_bert",
+                                  "steps_punctuation",
+                                  "steps_punctuation_next",
+                                  "steps_punctuation_none",
+                                  "steps_invert",
+                                  "steps_empty",
+                                  "steps_borders",
+                                  "steps_thousands",
+                                  "steps_line_end",
+                                  "steps_metaspace",
+                                  "steps_whitespace"};
     enum { N = sizeof names / sizeof *names };
     if (argc > 1) return filter(argv[1]);
     struct CMUnitTest tests[N];
