@@ -268,13 +268,13 @@ static void test_bad_config(void **state) {
     static const struct {
         const char *config, *says;
     } rows[] = {
-        {"",                                 "line 1"                    },
-        {"7",                                "line 1"                    },
-        {"[1]",                              "no JSON object"            },
-        {"{\"a\": 1, \"a\": 2}",             "duplicate object key"      },
-        {"{\"a\": {\"b\": 1}, \"a.b\": 2}",  "key 'a.b' appears twice"   },
-        {"{\"a\\u0007\": 1}",                "without control characters"},
-        {"{\"a\": 1e999}",                   "real number overflow"      },
+        {"",                                "line 1"                    },
+        {"7",                               "line 1"                    },
+        {"[1]",                             "no JSON object"            },
+        {"{\"a\": 1, \"a\": 2}",            "duplicate object key"      },
+        {"{\"a\": {\"b\": 1}, \"a.b\": 2}", "key 'a.b' appears twice"   },
+        {"{\"a\\u0007\": 1}",               "without control characters"},
+        {"{\"a\": 1e999}",                  "real number overflow"      },
     };
     hf_folder f;
     hf_make(&f);

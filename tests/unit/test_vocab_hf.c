@@ -161,7 +161,7 @@ static void bad_files_are_named(void **state) {
               "\"sep\": [\"s\", 0]}"),
          "'id'"                                                                                                                },
         {"tokenizer.model",   "\x0A\x05zz",                                                            "no SentencePiece model"},
-        {"tokenizer.model",   "",                                                                      "empty"                 },
+        {"tokenizer.model",   "",                                                                      "0 tokens"              },
         {"vocab.json",        "{\"a\": 0}",                                                            "merges.txt"            },
         {"small.tiktoken",    "YQ== 0\n",                                                              "is not known"          },
     };
