@@ -12,7 +12,7 @@
 bool td_vocab_in_folder(const char *folder);
 
 /* Reads the first that the folder has of tokenizer.json, tokenizer.model (SentencePiece's, or
- * tiktoken's under its name), vocab.json with merges.txt, vocab.txt, *.tiktoken; then the special
+ * tiktoken's under its name), vocab.json with merges.txt, *.tiktoken; then the special
  * tokens, chat template and stop ids of tokenizer_config.json, special_tokens_map.json,
  * added_tokens.json, chat_template.jinja, chat_template.json, generation_config.json.  ckpt (NULL:
  * none) gives config.json's bos_token_id and eos_token_id.  Everything lies in the vocabulary's
