@@ -282,11 +282,12 @@ TD_INLINE void iq1_weights(vi u[8], const uint8_t *w, int p, int half, k_type ty
 }
 
 TD_INLINE void iq4_xs_weights(vi u[8], const uint8_t *w, int group) {
+    const vi table = vi_table(td_iq4_values);
     TD_UNROLL for (int i = 0; i < 4; i++) {
         const vi bytes = vi_load(w + (4 * group + i) * WORD_ROW);
         const vi low = vi_and(bytes, vi_set1_8(15)), high = vi_and(vi_srl(bytes, 4), vi_set1_8(15));
-        u[i] = s8_weights(vi_lookup16(td_iq4_values, low));
-        u[i + 4] = s8_weights(vi_lookup16(td_iq4_values, high));
+        u[i] = s8_weights(vi_lookup(table, low));
+        u[i + 4] = s8_weights(vi_lookup(table, high));
     }
 }
 

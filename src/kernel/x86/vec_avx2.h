@@ -165,12 +165,6 @@ TD_INLINE vi vi_repeat_byte(vi a, int byte) {
         a, _mm256_add_epi8(_mm256_broadcastsi128_si256(in_lane), vi_set1_8(byte)));
 }
 
-/* table[i] for each byte i, below 16, of `index`. */
-TD_INLINE vi vi_lookup16(const int8_t table[16], vi index) {
-    const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)table);
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bytes), index);
-}
-
 /* table[index] of each lane. */
 TD_INLINE vi vi_gather32(const uint32_t *table, vi index) {
     return _mm256_i32gather_epi32((const int *)(const void *)table, index, 4);
