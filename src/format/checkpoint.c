@@ -174,7 +174,7 @@ static td_source_range rows_range(const td_tensor *t) {
     const td_row_map *map = &t->map;
     if (map->group == 0) return (td_source_range){t->data, t->n_bytes};
     const int64_t last = td_tensor_rows(t) - 1;
-    const int64_t end = last / map->group * map->stride + last % map->group + 1;
+    const int64_t end = td_row_map_at(map, last) - map->first + 1;
     const size_t row_bytes = td_tensor_row_bytes(t);
     return (td_source_range){t->data + (size_t)map->first * row_bytes, (size_t)end * row_bytes};
 }

@@ -179,9 +179,7 @@ static td_status bind_bias(const td_builder *b, const td_module *parent, const t
     if (!spec->n_whole) return TD_OK;
     float *part = td_arena_calloc(&b->model->arena, (size_t)spec->n, sizeof *part);
     if (!part) return no_memory(err);
-    for (int i = 0; i < spec->n; i++)
-        part[i] = out->bias[spec->map.first + i / spec->map.group * spec->map.stride +
-                            i % spec->map.group];
+    for (int i = 0; i < spec->n; i++) part[i] = out->bias[td_row_map_at(&spec->map, i)];
     out->bias = part;
     return TD_OK;
 }
@@ -197,7 +195,8 @@ td_status td_build_linear(const td_builder *b, td_module *parent, const td_linea
     const char *name = spec->name.hf;
     td_module *node = parent->last_child;
     if (spec->n_whole && node && strcmp(strrchr(node->name, '.') + 1, name) == 0) return TD_OK;
-    const char *class_name = spec->class_name ? spec->class_name : "torch.nn.Linear";
+    const char *class_name =
+        spec->transposed ? "transformers.pytorch_utils.Conv1D" : "torch.nn.Linear";
     TD_TRY(td_build_module(b, parent, name, class_name, &node, err));
     node->linear = out;
     node->weight = out->weight;

@@ -43,11 +43,10 @@ td_status td_build_tensor(const td_builder *b, const td_module *parent, td_part_
 typedef struct td_linear_spec {
     td_part_name name;
     int n, k;
-    int bias;               /* TD_BIAS_* */
-    int n_whole;            /* outputs of the tensor; 0: n */
-    td_row_map map;         /* which of them; of n_whole */
-    bool transposed;        /* the tensor is {n_whole, k}: GPT-2's Conv1D in its own files */
-    const char *class_name; /* NULL: torch.nn.Linear */
+    int bias;        /* TD_BIAS_* */
+    int n_whole;     /* outputs of the tensor; 0: n */
+    td_row_map map;  /* which of them; of n_whole */
+    bool transposed; /* the tensor is {n_whole, k}: GPT-2's Conv1D in its own files */
 } td_linear_spec;
 
 /* Binds *out and lists it for packing.  Parts of one tensor share the node that the first of them

@@ -93,8 +93,7 @@ static td_status fused_qkv(const build *s, td_module *attn, td_part_name name, b
         .bias = s->spec->qkv_bias,
         .n_whole = stride * n_group,
         .map = {.first = 0, .group = n_q, .stride = stride},
-        .transposed = s->spec->conv1d,
-        .class_name = s->spec->conv1d ? "transformers.pytorch_utils.Conv1D" : NULL
+        .transposed = s->spec->conv1d
     };
     TD_TRY(td_build_linear(&s->b, attn, &part, &s->layer->q_proj, err));
     part.n = n_kv * n_group;
@@ -121,8 +120,7 @@ static td_status attention(const build *s, td_err *err) {
         .n = s->c->n_embd,
         .k = s->c->n_head * s->c->head_dim,
         .bias = spec->o_bias,
-        .transposed = spec->conv1d,
-        .class_name = spec->conv1d ? "transformers.pytorch_utils.Conv1D" : NULL
+        .transposed = spec->conv1d
     };
     TD_TRY(td_build_linear(&s->b, attn, &o, &s->layer->o_proj, err));
     if (spec->names.attn_gate) {
@@ -172,8 +170,7 @@ static td_status build_mlp(const build *s, td_err *err) {
         .n = s->c->n_ff,
         .k = s->c->n_embd,
         .bias = spec->mlp_bias,
-        .transposed = spec->conv1d,
-        .class_name = spec->conv1d ? "transformers.pytorch_utils.Conv1D" : NULL
+        .transposed = spec->conv1d
     };
     if (spec->plain_mlp)
         TD_TRY(td_build_linear(&s->b, mlp, &part, &s->layer->up_proj, err));

@@ -10,8 +10,7 @@ size_t td_tensor_row_bytes(const td_tensor *t) {
 }
 
 const uint8_t *td_tensor_row(const td_tensor *t, int64_t row, uint8_t *scratch) {
-    const td_row_map *map = &t->map;
-    if (map->group) row = map->first + row / map->group * map->stride + row % map->group;
+    row = td_row_map_at(&t->map, row);
     if (!t->source) return t->data + (size_t)row * td_tensor_row_bytes(t);
     td_source_read_row(t->source, t->dtype, t->data, row, scratch);
     return scratch;

@@ -21,6 +21,11 @@ typedef struct td_row_map {
     int64_t first, group, stride;
 } td_row_map;
 
+static inline int64_t td_row_map_at(const td_row_map *map, int64_t row) {
+    if (map->group == 0) return row;
+    return map->first + row / map->group * map->stride + row % map->group;
+}
+
 typedef struct td_tensor {
     const char *name; /* borrowed from the checkpoint */
     td_dtype dtype;
