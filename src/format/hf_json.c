@@ -34,7 +34,7 @@ static char *with_reals(const char *text, size_t n, size_t *n_out) {
     return out;
 }
 
-json_t *td_hf_json_load(const char *text, size_t n, size_t flags, json_error_t *problem) {
+static json_t *load(const char *text, size_t n, size_t flags, json_error_t *problem) {
     json_t *json = json_loadb(text, n, flags, problem);
     if (json || json_error_code(problem) != json_error_numeric_overflow) return json;
     size_t n_copy;
@@ -44,15 +44,19 @@ json_t *td_hf_json_load(const char *text, size_t n, size_t flags, json_error_t *
     return json;
 }
 
+td_status td_hf_json_load(json_t **out, const char *text, size_t n, size_t flags, const char *name,
+                          td_err *err) {
+    json_error_t problem;
+    *out = load(text, n, flags, &problem);
+    if (*out) return TD_OK;
+    if (json_error_code(&problem) == json_error_out_of_memory) return td_fail_nomem(err, name, n);
+    return td_fail(err, TD_ERR_FORMAT, "%s: line %d, column %d: %s", name, problem.line,
+                   problem.column, problem.text);
+}
+
 td_status td_hf_json_parse(json_t **out, const char *text, size_t n, const char *name,
                            td_err *err) {
-    json_error_t problem;
-    *out = td_hf_json_load(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
-    if (!*out && json_error_code(&problem) == json_error_out_of_memory)
-        return td_fail_nomem(err, name, n);
-    if (!*out)
-        return td_fail(err, TD_ERR_FORMAT, "%s: line %d, column %d: %s", name, problem.line,
-                       problem.column, problem.text);
+    TD_TRY(td_hf_json_load(out, text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, name, err));
     if (json_is_object(*out)) return TD_OK;
     json_decref(*out);
     *out = NULL;

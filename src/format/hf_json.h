@@ -8,9 +8,12 @@
 
 enum { TD_HF_MAX_JSON = 64 << 20 }; /* bytes of a file; an index of 100,000 tensors has 10 MB */
 
-/* json_loadb(), but integers beyond int64 become reals instead of errors: transformers writes such
- * a model_max_length (10^30, as an integer) into many a tokenizer_config.json. */
-json_t *td_hf_json_load(const char *text, size_t n, size_t flags, json_error_t *problem);
+/* json_loadb() of text[n] with its flags and our messages, `name` being the text's; but integers
+ * beyond int64 become reals instead of errors: transformers writes such a model_max_length (10^30,
+ * as an integer) into many a tokenizer_config.json.  The caller json_decref()s *out, which is NULL
+ * on failure. */
+td_status td_hf_json_load(json_t **out, const char *text, size_t n, size_t flags, const char *name,
+                          td_err *err);
 
 /* Parses text[n], whose top must be an object without a key that appears twice at any level; `name`
  * is for messages.  The caller json_decref()s *out, which is NULL on failure. */

@@ -96,15 +96,6 @@ td_status td_hf_add_suffix(td_hf *hf, int32_t id, td_err *err) {
     return TD_OK;
 }
 
-td_status td_hf_parse(const char *text, size_t n, const char *name, json_t **out, td_err *err) {
-    json_error_t problem;
-    *out = td_hf_json_load(text, n, JSON_ALLOW_NUL, &problem);
-    if (*out) return TD_OK;
-    if (json_error_code(&problem) == json_error_out_of_memory) return td_fail_nomem(err, name, n);
-    return td_fail(err, TD_ERR_FORMAT, "%s: line %d, column %d: %s", name, problem.line,
-                   problem.column, problem.text);
-}
-
 /* ---- tokens ---- */
 
 /* Texts of many tokens lie in one block. */
@@ -425,7 +416,7 @@ td_status td_vocab_read_tokenizer_json(const char *text, size_t n, const char *n
     json_t *root;
     td_hf hf = {0};
     *vocab = (td_vocab){0};
-    TD_TRY(td_hf_parse(text, n, name, &root, err));
+    TD_TRY(td_hf_json_load(&root, text, n, JSON_ALLOW_NUL, name, err));
     const td_status st = td_hf_read_tokenizer_json(&hf, root, vocab, name, err);
     json_decref(root);
     if (st != TD_OK) td_vocab_clear(vocab);

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/filemap.h"
+#include "format/hf_json.h"
 #include "format/vocab_hf_int.h"
 #include "text/utf8.h"
 
@@ -42,7 +43,7 @@ static td_status read_json(folder *f, const char *file, json_t **out, td_err *er
     *out = NULL;
     if (!has_file(f, file)) return TD_OK;
     TD_TRY(td_file_read(f->name, max_file, &text, &n, err));
-    const td_status st = td_hf_parse(text, n, f->name, out, err);
+    const td_status st = td_hf_json_load(out, text, n, JSON_ALLOW_NUL, f->name, err);
     td_free(text);
     if (st == TD_OK && !json_is_object(*out)) {
         json_decref(*out);

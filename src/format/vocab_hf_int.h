@@ -41,9 +41,6 @@ td_status td_hf_add_decode(td_hf *hf, td_decode_step step, td_err *err);
 td_status td_hf_add_prefix(td_hf *hf, int32_t id, td_err *err);
 td_status td_hf_add_suffix(td_hf *hf, int32_t id, td_err *err);
 
-/* Parses JSON; *out is json_decref()d by the caller. */
-td_status td_hf_parse(const char *text, size_t n, const char *name, json_t **out, td_err *err);
-
 /* tokenizer_json.c: all of a tokenizer.json but what the other files say. */
 td_status td_hf_read_tokenizer_json(td_hf *hf, json_t *root, td_vocab *vocab, const char *name,
                                     td_err *err);

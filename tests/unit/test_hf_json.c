@@ -16,9 +16,8 @@ static void test_large_integers(void **state) {
         "{\"model_max_length\": 1000000000000000019884624838656, \"small\": -12,\n"
         " \"text\": \"99999999999999999999 \\\" 99999999999999999999\",\n"
         " \"list\": [99999999999999999999, -99999999999999999999], \"real\": 1.25e30}";
-    json_error_t problem;
-    json_t *json = td_hf_json_load(text, strlen(text), 0, &problem);
-    assert_non_null(json);
+    json_t *json;
+    assert_int_equal(td_hf_json_load(&json, text, strlen(text), 0, "x", NULL), TD_OK);
     assert_true(json_real_value(json_object_get(json, "model_max_length")) == 1e30);
     assert_true(json_is_integer(json_object_get(json, "small")));
     assert_int_equal(json_integer_value(json_object_get(json, "small")), -12);
@@ -35,9 +34,14 @@ static void test_errors_stay(void **state) {
     (void)state;
     static const char *const texts[] = {"{\"a\": 99999999999999999999", "{\"a\": 1e999}",
                                         "{\"a\": 99999999999999999999x}", ""};
-    json_error_t problem;
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        assert_null(td_hf_json_load(texts[i], strlen(texts[i]), 0, &problem));
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        json_t *json;
+        td_err err;
+        assert_int_equal(td_hf_json_load(&json, texts[i], strlen(texts[i]), 0, "x", &err),
+                         TD_ERR_FORMAT);
+        assert_null(json);
+        assert_non_null(strstr(err.msg, "x: line "));
+    }
 }
 
 int main(void) {
