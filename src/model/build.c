@@ -63,6 +63,29 @@ td_status td_build_find_root(td_builder *b, const char *top, const char *embed, 
     return td_fail(err, TD_ERR_FORMAT, "tensor '%s.%s.weight' is missing", top, embed);
 }
 
+/* ---- what is bound ---- */
+
+static td_status list_part(const td_builder *b, td_part part, td_err *err) {
+    td_model *m = b->model;
+    td_part *copy = td_arena_calloc(&m->arena, 1, sizeof *copy);
+    if (!copy) return no_memory(err);
+    *copy = part;
+    copy->i_layer = b->i_layer;
+    *(m->last_part ? &m->last_part->next : &m->parts) = copy;
+    m->last_part = copy;
+    return TD_OK;
+}
+
+static td_status list_tensor(const td_builder *b, td_part_name name, const td_tensor *t,
+                             td_err *err) {
+    return list_part(b, (td_part){.name = name.gguf, .suffix = "weight", .tensor = t}, err);
+}
+
+/* Without floats there is no such part. */
+static td_status list_floats(const td_builder *b, const td_part *part, td_err *err) {
+    return part->floats ? list_part(b, *part, err) : TD_OK;
+}
+
 /* ---- tensors ---- */
 
 /* An NVFP4 weight may have a float of its own, "blk.0.attn_q.scale", that multiplies the product: a
@@ -106,7 +129,8 @@ static td_status find(const td_builder *b, const td_module *parent, td_part_name
 td_status td_build_tensor(const td_builder *b, const td_module *parent, td_part_name part,
                           int64_t ne0, int64_t ne1, const td_tensor **out, td_err *err) {
     TD_TRY(find(b, parent, part, "weight", out, err));
-    return check_shape(*out, ne0, ne1, err);
+    TD_TRY(check_shape(*out, ne0, ne1, err));
+    return list_tensor(b, part, *out, err);
 }
 
 td_status td_build_floats(const td_builder *b, const td_tensor *t, int n, const float **out,
@@ -190,6 +214,10 @@ td_status td_build_linear(const td_builder *b, td_module *parent, const td_linea
     *out = (td_linear){.n = spec->n, .k = spec->k};
     TD_TRY(bind_weight(b, parent, spec, out, err));
     TD_TRY(bind_bias(b, parent, spec, out, err));
+    TD_TRY(list_tensor(b, spec->name, out->weight, err));
+    const td_part bias = {
+        .name = spec->name.gguf, .suffix = "bias", .floats = out->bias, .n = spec->n, .n_set = 1};
+    TD_TRY(list_floats(b, &bias, err));
     TD_ASSERT(m->n_linear < m->max_linear);
     m->linears[m->n_linear++] = out;
     const char *name = spec->name.hf;
@@ -218,6 +246,16 @@ td_status td_build_norm(const td_builder *b, td_module *parent, const td_norm_sp
     }
     if (bias && spec->kind == TD_NORM_LAYER)
         TD_TRY(td_build_floats(b, bias, spec->n, &out->bias, err));
+    td_part part = {.name = spec->name.gguf,
+                    .suffix = "weight",
+                    .floats = out->weight,
+                    .n = spec->n,
+                    .n_set = n_set};
+    TD_TRY(list_floats(b, &part, err));
+    part.suffix = "bias";
+    part.floats = out->bias;
+    part.n_set = 1;
+    TD_TRY(list_floats(b, &part, err));
     td_module *node;
     TD_TRY(td_build_module(b, parent, spec->name.hf, spec->class_name, &node, err));
     node->weight = weight;

@@ -272,6 +272,7 @@ td_status td_decoder_build(td_model *m, const td_decoder_spec *spec, td_err *err
     const td_decoder_names *names = &spec->names;
     const char *top = either(names->model, "model");
     const size_t n_layer = (size_t)m->config.n_layer;
+    m->neox_gguf = spec->neox_gguf;
     m->max_linear = m->config.n_layer * LINEARS_PER_LAYER + 1;
     m->layers = td_arena_calloc(&m->arena, n_layer, sizeof *m->layers);
     m->linears = td_arena_calloc(&m->arena, (size_t)m->max_linear, sizeof(td_linear *));

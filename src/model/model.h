@@ -47,6 +47,18 @@ typedef struct td_layer {
     td_linear gate_proj, up_proj, down_proj;
 } td_layer;
 
+/* What a part of the model is bound to, under the name that it has in GGUF files: for those who
+ * write the model again.  Parts of one name are the rows of one tensor, in this order. */
+typedef struct td_part {
+    struct td_part *next;
+    const char *name;        /* "attn_q" */
+    const char *suffix;      /* "weight" or "bias" */
+    int i_layer;             /* -1: outside of the layers */
+    const td_tensor *tensor; /* as the model reads it, maybe a view; NULL: */
+    const float *floats;     /* [n_set][n] */
+    int n, n_set;
+} td_part;
+
 /* Lifetime: model.  Read-only once the engine has packed the linears. */
 struct td_model {
     const td_arch *arch;
@@ -63,6 +75,8 @@ struct td_model {
     td_rope rope, rope_local;
     td_linear **linears; /* owned by the arena; every bound linear, in module order */
     int n_linear, max_linear;
+    td_part *parts, *last_part; /* owned by the arena; all that is bound, in module order */
+    bool neox_gguf; /* GGUF files have the pairs that rotate together half a head apart */
     td_arena arena;
 };
 
