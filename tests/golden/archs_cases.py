@@ -24,12 +24,14 @@ def factors(n, last=1.5):
 
 def case(name, cls, seed, *configs, n_token=70, n_ctx=128, gains=None, gguf=True, gguf_config=None,
          why="", old=False, strip="", config_cls=None, converter=None, tensors=None,
-         tolerance=2e-4):
+         tolerance=2e-4, renamed=None, experts=None):
     """gguf_config: what the converter's file leaves out, for the logits of the GGUF form; why says
     so.  old: an old-style config.json too.  strip: a prefix that the hub's files do not have.
     config_cls: of a class that transformers runs as cls.  converter: keys that llama.cpp's converter
     misses in a configuration of transformers 5.  tensors: {name: shape} by configuration, of an
-    architecture that transformers lacks: llama.cpp is the oracle then."""
+    architecture that transformers lacks: llama.cpp is the oracle then.
+    renamed: {new: old} keys of the old-style config.json.  experts: "apart" or "fused" in the
+    GGUF file, where llama.cpp's converter stacks them."""
     config = dict(COMMON)
     for c in configs:
         config.update(c)
@@ -37,7 +39,8 @@ def case(name, cls, seed, *configs, n_token=70, n_ctx=128, gains=None, gguf=True
     CASES[name] = dict(cls=cls, seed=seed, config=config, n_token=n_token, n_ctx=n_ctx,
                        gains={**untied, **(gains or {})}, gguf=gguf, gguf_config=gguf_config,
                        why=why, old=old, strip=strip, config_cls=config_cls,
-                       converter=converter or {}, tensors=tensors, tolerance=tolerance)
+                       converter=converter or {}, tensors=tensors, tolerance=tolerance,
+                       renamed=renamed or {}, experts=experts)
 
 
 # ---- llama and its relatives ----
@@ -328,3 +331,6 @@ case("spark2_5_heads_tied", None, 312, HEADS, SPARK, spark_rope(0.5, 0.5, 500.0)
     head_dim=24, sliding_window=9, rms_norm_eps=1e-4, layer_types=[
         "full_attention", "sliding_attention", "sliding_attention"]), tensors=spark_names,
     tolerance=1e-3)
+
+# ---- mixtures of experts, each part in a file of its own; they add to CASES ----
+import archs_cases_ma  # noqa: E402,F401

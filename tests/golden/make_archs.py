@@ -14,11 +14,13 @@ compute the same bits.  How the GGUF tensors follow from the saved ones is found
 twice: once the weights, and once a copy of the folder in which every element is its own number.
 """
 import base64
+import contextlib
 import importlib
 import json
 import logging
 import math
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -34,6 +36,9 @@ from make_tiny import MASK, fingerprint, logits_of, tokens_of, uniform
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PEER_NOISE = 5e-4
+# Router logits differ in the last bits from one implementation to the next: no choice may hang on that.
+MIN_ROUTING_GAP = 1e-3
+ROUTER = re.compile(r"\.(gate|gate\.wg|router|router\.layer)\.weight$")
 
 # ---- weights -------------------------------------------------------------------------------------
 
@@ -56,7 +61,9 @@ def amplitude_and_offset(case, name, shape):
     if len(shape) == 1:
         return 0.3, 0.0
     gain, fan_in = 1.0, shape[-1]
-    if any(s in name for s in ("q_proj", "k_proj")):
+    if ROUTER.search(name):
+        gain = case["gains"].get("router", 2.0)
+    elif any(s in name for s in ("q_proj", "k_proj")):
         gain = 1.5
     elif any(s in name for s in ("qkv", "q_k_v", "query_key_value", "c_attn")):
         gain = 1.4
@@ -79,6 +86,7 @@ def weights(seed, name, shape, amplitude, offset):
 
 def build(cls, config):
     config._attn_implementation = "eager"
+    config._experts_implementation = "eager"
     torch.manual_seed(0)
     return getattr(transformers, cls)(config).float().eval()
 
@@ -92,7 +100,8 @@ def config_of(case):
 def load(case, folder):
     cls = "AutoModelForCausalLM" if case["config_cls"] else case["cls"]
     model, info = getattr(transformers, cls).from_pretrained(
-        folder, attn_implementation="eager", dtype=torch.float32, output_loading_info=True)
+        folder, attn_implementation="eager", experts_implementation="eager", dtype=torch.float32,
+        output_loading_info=True)
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         assert not info[what], (what, info[what])
     return model.eval()
@@ -126,9 +135,45 @@ def save(case, folder):
     return table, tensors, total & MASK
 
 
-def old_style(config):
-    """config.json as files of the hub have it from before transformers 5, or None."""
-    c = dict(config)
+@contextlib.contextmanager
+def routing_gaps():
+    """Collects, for every top-k within, the smallest distance from the last chosen score to the
+    first one left out; as a ratio where scores are small, which is the distance of their logits."""
+    gaps, plain = [], (torch.topk, torch.Tensor.topk)
+
+    def watched(scores, k, dim=-1, *rest, **more):
+        if k < scores.shape[dim]:
+            top = torch.sort(scores.double(), dim=dim, descending=True).values.movedim(dim, -1)
+            last, first = top[..., k - 1], top[..., k]
+            apart = (last - first) / last.abs().clamp(max=1.0)
+            gaps.append(float(apart[torch.isfinite(apart)].min()))
+        return plain[0](scores, k, dim, *rest, **more)
+
+    torch.topk = torch.Tensor.topk = watched
+    try:
+        yield gaps
+    finally:
+        torch.topk, torch.Tensor.topk = plain
+
+
+def clear_of_ties(case):
+    """The case with the first seed, of its own and then every thousandth, whose routers choose no
+    expert by a hair."""
+    for seed in range(case["seed"], case["seed"] + 200 * 1000, 1000):
+        tried = dict(case, seed=seed)
+        with tempfile.TemporaryDirectory() as folder, routing_gaps() as gaps:
+            save(tried, folder)
+            logits_of(load(tried, folder), tokens_of(seed, case["n_token"],
+                                                     case["config"]["vocab_size"]))
+        if min(gaps, default=1.0) > MIN_ROUTING_GAP:
+            return tried
+    raise AssertionError("every seed brings two experts close to a tie")
+
+
+def old_style(config, renamed):
+    """config.json as files of the hub have it from before transformers 5, or None.  renamed: new
+    names of keys and the old ones."""
+    c = {renamed.get(k, k): v for k, v in config.items()}
     rope = c.pop("rope_parameters", None)
     if rope is None:
         return None
@@ -160,8 +205,8 @@ def old_style(config):
 
 
 def check_old_style(case, folder, config, tokens, logits):
-    old = old_style(config)
-    if old is None or not case["old"]:
+    old = old_style(config, case["renamed"]) if case["old"] else None
+    if old is None:
         return None
     path = os.path.join(folder, "config.json")
     keep = Path(path).read_text()
@@ -213,7 +258,7 @@ def set_vocab(converter):
     w.add_eos_token_id(2)
 
 
-def convert(folder, path, more):
+def convert(case, folder, path):
     """llama.cpp's converter, with a vocabulary of ours: it wants each family's own tokenizer."""
     import gguf
     conversion = importlib.import_module("conversion")
@@ -223,7 +268,7 @@ def convert(folder, path, more):
     kind = type(cls.__name__, (cls,), dict(model_arch=cls.model_arch, set_vocab=set_vocab))
     with torch.inference_mode():
         kind(Path(folder), gguf.LlamaFileType.ALL_F32, Path(path), model_name="tiny",
-             hparams={**hparams, **more}, eager=True).write()
+             hparams={**hparams, **case["converter"]}, eager=True).write()
     return gguf.GGUFReader(path)
 
 
@@ -335,13 +380,37 @@ def number_elements(folder, tensors, copy):
     save_file(numbers, os.path.join(copy, "model.safetensors"), metadata={"format": "pt"})
 
 
+def regrouped(tensors, form):
+    """The experts in another form: "apart", a tensor for each expert of each matrix, as files had
+    them before they were stacked, or "fused", gate and up in one tensor, expert by expert."""
+    by_name, result = {row[0]: row for row in tensors}, []
+    for name, ne, how in tensors:
+        kind = name.split(".")[-2].removeprefix("ffn_").removesuffix("_exps")
+        if not name.endswith("_exps.weight") or (form == "fused" and kind == "down"):
+            result.append([name, ne, how])
+        elif form == "apart":
+            assert len(how["parts"]) == ne[2]
+            result += [[name.replace(f"{kind}_exps", f"{kind}.{i}"), ne[:2], dict(parts=[part])]
+                       for i, part in enumerate(how["parts"])]
+        elif kind == "gate":
+            up = by_name[name.replace("gate", "up")][2]["parts"]
+            both = [part for pair in zip(how["parts"], up, strict=True) for part in pair]
+            assert len(both) == 2 * ne[2]
+            result.append([name.replace("gate", "gate_up"), [ne[0], 2 * ne[1], ne[2]],
+                           dict(parts=both)])
+    return result
+
+
 def gguf_part(case, folder, tensors):
     """Leaves the converter's file at folder/real.gguf."""
-    real = convert(folder, os.path.join(folder, "real.gguf"), case["converter"])
+    real = convert(case, folder, os.path.join(folder, "real.gguf"))
     copy = os.path.join(folder, "numbered")
     number_elements(folder, tensors, copy)
-    numbered = convert(copy, os.path.join(copy, "x.gguf"), case["converter"])
-    return dict(metadata=metadata(real), tensors=gguf_tensors(real, numbered, tensors))
+    numbered = convert(case, copy, os.path.join(copy, "x.gguf"))
+    derived = gguf_tensors(real, numbered, tensors)
+    if case["experts"]:
+        derived = regrouped(derived, case["experts"])
+    return dict(metadata=metadata(real), tensors=derived)
 
 
 def compare_with_peer(case, folder, part, model, tokens, positions, logits):
@@ -387,6 +456,8 @@ def make_logits(case, folder, tokens):
 
 def make(name):
     case, gguf, old = CASES[name], None, None
+    if not case["tensors"] and any("expert" in key for key in case["config"]):
+        case = clear_of_ties(case)
     with tempfile.TemporaryDirectory() as folder:
         table, tensors, total = save(case, folder)
         config = json.loads(Path(folder, "config.json").read_text())
