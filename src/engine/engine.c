@@ -125,8 +125,9 @@ static td_status make_scratch(td_engine *e, td_err *err) {
     const int k_max = td_model_k_max(e->model), n_thread = td_pool_n_thread(e->pool);
     e->n_out_max = e->n_seq > EVAL_ROWS ? e->n_seq : EVAL_ROWS;
     const int m_max = e->n_batch > e->n_out_max ? e->n_batch : e->n_out_max;
+    const size_t n_act = td_model_act_max(e->model, m_max);
     size_t total, bytes, row_bytes;
-    TD_TRY(td_step_scratch_bytes(&total, m_max, k_max, n_thread, err));
+    TD_TRY(td_step_scratch_bytes(&total, n_act, k_max, n_thread, err));
     TD_TRY(td_workspace_bytes(&bytes, c, e->n_batch, err));
     TD_TRY(td_add_size(&total, total, bytes, "scratch", err));
     TD_TRY(td_add_size(&row_bytes, (size_t)c->n_vocab, (size_t)c->n_embd, "scratch", err));
@@ -137,7 +138,7 @@ static td_status make_scratch(td_engine *e, td_err *err) {
                        4 * batch_bytes + (size_t)e->n_out_max * sizeof(int) + 8 * TD_CACHE_LINE,
                        "scratch", err));
     TD_TRY(td_arena_init_fixed(&e->scratch, total, "scratch", err));
-    TD_TRY(td_step_scratch_init(&e->step, &e->scratch, m_max, k_max, err));
+    TD_TRY(td_step_scratch_init(&e->step, &e->scratch, n_act, k_max, err));
     TD_TRY(td_workspace_init(&e->ws, &e->scratch, c, e->n_batch, err));
     e->batch_token = td_arena_alloc(&e->scratch, batch_bytes);
     e->batch_position = td_arena_alloc(&e->scratch, batch_bytes);

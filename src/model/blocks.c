@@ -1,5 +1,7 @@
-/* blocks.c - self-attention and the MLP. */
+/* blocks.c - self-attention, the MLP and the mixture of experts. */
 #include "model/blocks.h"
+
+#include <string.h>
 
 #include "ops/attention.h"
 
@@ -43,18 +45,46 @@ void td_self_attention(const td_model *m, td_step *step, td_workspace *ws, int i
     td_step_dump(step, i_layer, "self_attn", x, n, c->n_embd);
 }
 
+/* y = down(act(gate(x)) * up(x)), or down(act(up(x))) without a gate; y may be x. */
+static void gated_mlp(const td_model *m, td_step *step, td_workspace *ws, int i_layer,
+                      const float *x, float *y) {
+    const td_layer *l = &m->layers[i_layer];
+    const int n = step->batch->n, n_embd = m->config.n_embd, n_ff = l->up_proj.n;
+    const bool gated = l->gate_proj.weight != NULL;
+
+    td_input in = td_input_of(x, n, n_embd);
+    if (gated) td_linear_forward(step, &l->gate_proj, &in, ws->gate, n_ff);
+    td_linear_forward(step, &l->up_proj, &in, gated ? ws->up : ws->gate, n_ff);
+    td_glu_forward(step, m->config.activation, ws->gate, gated ? ws->up : NULL, n, n_ff);
+
+    in = td_input_of(ws->gate, n, n_ff);
+    td_linear_forward(step, &l->down_proj, &in, y, n_embd);
+}
+
 void td_mlp(const td_model *m, td_step *step, td_workspace *ws, int i_layer, float *x) {
+    gated_mlp(m, step, ws, i_layer, x, x);
+    td_step_dump(step, i_layer, "mlp", x, step->batch->n, m->config.n_embd);
+}
+
+void td_mixture(const td_model *m, td_step *step, td_workspace *ws, int i_layer, float *x) {
     const td_config *c = &m->config;
     const td_layer *l = &m->layers[i_layer];
     const int n = step->batch->n;
-    const bool gated = l->gate_proj.weight != NULL;
 
     td_input in = td_input_of(x, n, c->n_embd);
-    if (gated) td_linear_forward(step, &l->gate_proj, &in, ws->gate, c->n_ff);
-    td_linear_forward(step, &l->up_proj, &in, gated ? ws->up : ws->gate, c->n_ff);
-    td_glu_forward(step, c->activation, ws->gate, gated ? ws->up : NULL, n, c->n_ff);
-
-    in = td_input_of(ws->gate, n, c->n_ff);
-    td_linear_forward(step, &l->down_proj, &in, x, c->n_embd);
+    td_router_forward(step, &l->router, &in, ws->router_logits, ws->chosen, ws->expert_weight);
+    td_experts_forward(step, &l->experts, &ws->experts, &in, ws->chosen, ws->expert_weight,
+                       ws->mixed);
+    if (l->up_proj.weight) {
+        if (l->shared_gate.weight) {
+            in = td_input_of(x, n, c->n_embd);
+            td_linear_forward(step, &l->shared_gate, &in, ws->router_logits, 1);
+        }
+        gated_mlp(m, step, ws, i_layer, x, x);
+        if (l->shared_gate.weight) td_head_gate_forward(step, ws->router_logits, x, 1, c->n_embd);
+        td_add_forward(step, x, ws->mixed, n, c->n_embd);
+    } else {
+        memcpy(x, ws->mixed, (size_t)n * (size_t)c->n_embd * sizeof *x);
+    }
     td_step_dump(step, i_layer, "mlp", x, n, c->n_embd);
 }

@@ -1,4 +1,4 @@
-/* blocks.h - the two blocks most decoders are made of, from the fields of a td_layer. */
+/* blocks.h - the blocks most decoders are made of, from the fields of a td_layer. */
 #ifndef TD_MODEL_BLOCKS_H
 #define TD_MODEL_BLOCKS_H
 
@@ -12,5 +12,9 @@ void td_self_attention(const td_model *model, td_step *step, td_workspace *ws, i
 /* x = down(act(gate(x)) * up(x)) of layer i, or down(act(up(x))) where it has no gate.  Overwrites
  * ws->gate, up. */
 void td_mlp(const td_model *model, td_step *step, td_workspace *ws, int i_layer, float *x);
+
+/* x = the experts that layer i's router chooses for each row, weighed and added up, and the MLP of
+ * all tokens beside them where the layer has one.  Overwrites ws->mixed, chosen and those above. */
+void td_mixture(const td_model *model, td_step *step, td_workspace *ws, int i_layer, float *x);
 
 #endif

@@ -22,11 +22,12 @@ static void hf_name(const td_builder *b, const td_module *parent, const char *pa
     if (!*name) { /* lm_head stands beside the model, wherever that is */
         const char *last = strrchr(root, '.');
         const bool nested = last && strncmp(root, "language_model.", 15) == 0;
-        snprintf(out, TD_NAME_MAX, "%s%s.%s", nested ? "language_model." : "", part, suffix);
+        snprintf(out, TD_NAME_MAX, "%s%s%s%s", nested ? "language_model." : "", part,
+                 *suffix ? "." : "", suffix);
         return;
     }
-    snprintf(out, TD_NAME_MAX, "%s%s%s%s%s.%s", root, *root && dot ? "." : "", dot ? dot + 1 : "",
-             *root || dot ? "." : "", part, suffix);
+    snprintf(out, TD_NAME_MAX, "%s%s%s%s%s%s%s", root, *root && dot ? "." : "", dot ? dot + 1 : "",
+             *root || dot ? "." : "", part, *suffix ? "." : "", suffix);
 }
 
 void td_build_tensor_name(const td_builder *b, const td_module *parent, td_part_name part,
@@ -108,7 +109,7 @@ static td_status check_shape(const td_tensor *t, int64_t ne0, int64_t ne1, td_er
                    t->name, t->ne[0], t->ne[1], t->ne[2], t->ne[3], ne0, ne1 ? ne1 : 1);
 }
 
-static td_status check_type(const td_builder *b, const td_tensor *t, td_err *err) {
+td_status td_build_check_type(const td_builder *b, const td_tensor *t, td_err *err) {
     if (!td_dtype_get_info((int)t->dtype)->readable)
         return td_fail(err, TD_ERR_UNSUPPORTED,
                        "tensor '%s' has type %s, which this build cannot read yet", t->name,
@@ -121,7 +122,7 @@ static td_status find(const td_builder *b, const td_module *parent, td_part_name
                       const char *suffix, const td_tensor **out, td_err *err) {
     char name[TD_NAME_MAX];
     *out = td_build_find(b, parent, part, suffix);
-    if (*out) return check_type(b, *out, err);
+    if (*out) return td_build_check_type(b, *out, err);
     td_build_tensor_name(b, parent, part, suffix, name);
     return td_fail(err, TD_ERR_FORMAT, "tensor '%s' is missing", name);
 }
@@ -135,7 +136,7 @@ td_status td_build_tensor(const td_builder *b, const td_module *parent, td_part_
 
 td_status td_build_floats(const td_builder *b, const td_tensor *t, int n, const float **out,
                           td_err *err) {
-    TD_TRY(check_type(b, t, err));
+    TD_TRY(td_build_check_type(b, t, err));
     if (t->source || td_tensor_elems(t) != n)
         return td_fail(err, TD_ERR_FORMAT,
                        "tensor '%s' has %" PRId64 " elements, wanted %d plain ones", t->name,
@@ -157,9 +158,8 @@ td_status td_build_module(const td_builder *b, td_module *parent, const char *na
     return *out ? TD_OK : no_memory(err);
 }
 
-/* The tensor {n, k} read as {k, n}. */
-static td_status transpose(const td_builder *b, const td_tensor *t, const td_tensor **out,
-                           td_err *err) {
+td_status td_build_transpose(const td_builder *b, const td_tensor *t, const td_tensor **out,
+                             td_err *err) {
     const td_dtype_info *info = td_dtype_get_info((int)t->dtype);
     if (t->source || info->block_elems != 1)
         return td_fail(err, TD_ERR_UNSUPPORTED,
@@ -184,7 +184,7 @@ static td_status bind_weight(const td_builder *b, const td_module *parent,
     const bool turned = spec->transposed && b->is_hf;
     TD_TRY(find(b, parent, spec->name, "weight", &out->weight, err));
     TD_TRY(check_shape(out->weight, turned ? n_whole : spec->k, turned ? spec->k : n_whole, err));
-    if (turned) TD_TRY(transpose(b, out->weight, &out->weight, err));
+    if (turned) TD_TRY(td_build_transpose(b, out->weight, &out->weight, err));
     if (!spec->n_whole) return TD_OK;
     td_tensor *view = td_arena_calloc(&b->model->arena, 1, sizeof *view);
     if (!view) return no_memory(err);
@@ -223,8 +223,9 @@ td_status td_build_linear(const td_builder *b, td_module *parent, const td_linea
     const char *name = spec->name.hf;
     td_module *node = parent->last_child;
     if (spec->n_whole && node && strcmp(strrchr(node->name, '.') + 1, name) == 0) return TD_OK;
-    const char *class_name =
-        spec->transposed ? "transformers.pytorch_utils.Conv1D" : "torch.nn.Linear";
+    const char *class_name = spec->class_name   ? spec->class_name
+                             : spec->transposed ? "transformers.pytorch_utils.Conv1D"
+                                                : "torch.nn.Linear";
     TD_TRY(td_build_module(b, parent, name, class_name, &node, err));
     node->linear = out;
     node->weight = out->weight;

@@ -26,7 +26,7 @@ typedef struct td_part_name {
 td_status td_build_module(const td_builder *b, td_module *parent, const char *name,
                           const char *class_name, td_module **out, td_err *err);
 
-/* The name that "<part>.<suffix>" under `parent` has in this checkpoint. */
+/* The name that "<part>.<suffix>" under `parent` has in this checkpoint; suffix "": none. */
 void td_build_tensor_name(const td_builder *b, const td_module *parent, td_part_name part,
                           const char *suffix, char out[TD_NAME_MAX]);
 
@@ -39,20 +39,50 @@ const td_tensor *td_build_find(const td_builder *b, const td_module *parent, td_
 td_status td_build_tensor(const td_builder *b, const td_module *parent, td_part_name part,
                           int64_t ne0, int64_t ne1, const td_tensor **out, td_err *err);
 
+/* Is the type one that this build reads? */
+td_status td_build_check_type(const td_builder *b, const td_tensor *t, td_err *err);
+
+/* The tensor {n, k} read as {k, n}. */
+td_status td_build_transpose(const td_builder *b, const td_tensor *t, const td_tensor **out,
+                             td_err *err);
+
 /* A linear of n outputs and k inputs: all of a tensor, or some rows of one of n_whole outputs. */
 typedef struct td_linear_spec {
     td_part_name name;
     int n, k;
-    int bias;        /* TD_BIAS_* */
-    int n_whole;     /* outputs of the tensor; 0: n */
-    td_row_map map;  /* which of them; of n_whole */
-    bool transposed; /* the tensor is {n_whole, k}: GPT-2's Conv1D in its own files */
+    int bias;               /* TD_BIAS_* */
+    int n_whole;            /* outputs of the tensor; 0: n */
+    td_row_map map;         /* which of them; of n_whole */
+    bool transposed;        /* the tensor is {n_whole, k}: GPT-2's Conv1D in its own files */
+    const char *class_name; /* ["torch.nn.Linear"] */
 } td_linear_spec;
 
 /* Binds *out and lists it for packing.  Parts of one tensor share the node that the first of them
  * makes. */
 td_status td_build_linear(const td_builder *b, td_module *parent, const td_linear_spec *spec,
                           td_linear *out, td_err *err);
+
+/* One matrix of every expert of a layer, each n outputs and k inputs.  Files keep them as a tensor
+ * per expert ("experts.3.gate_proj.weight", "ffn_gate.3.weight") or as one of all
+ * ("experts.gate_up_proj", "ffn_gate_exps.weight"), in which a matrix may be a part of the expert's
+ * n_whole rows. */
+typedef struct td_expert_spec {
+    const char *each_hf, *each_gguf; /* "gate_proj", "ffn_gate" */
+    td_part_name all;                /* below "experts"; NULL: the format has none */
+    const char *experts;             /* what the experts are called in Hugging Face folders */
+    int n_expert, n, k;
+    bool bias;       /* required */
+    int n_whole;     /* outputs of an expert in the tensor of all; 0: n */
+    td_row_map map;  /* which of them; of n_whole */
+    bool transposed; /* the tensor of all lies as [expert][k][n_whole] in Hugging Face folders */
+} td_expert_spec;
+
+/* Is there such a matrix, in either way? */
+bool td_build_has_experts(const td_builder *b, const td_module *parent, const td_expert_spec *spec);
+
+/* Binds (*out)[n_expert], in the model's arena, and lists them for packing. */
+td_status td_build_experts(const td_builder *b, const td_module *parent, const td_expert_spec *spec,
+                           td_linear **out, td_err *err);
 
 /* A norm over rows of n.  A LayerNorm takes a bias if the file has one. */
 typedef struct td_norm_spec {

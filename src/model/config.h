@@ -8,13 +8,15 @@
 #include "format/checkpoint.h"
 #include "ops/elementwise.h"
 #include "ops/rope.h"
+#include "ops/router.h"
 
 enum { TD_MAX_LAYERS = 1024 };
 
 /* What layers of one model differ in. */
 enum {
-    TD_LAYER_LOCAL = 1,  /* attends within the sliding window */
-    TD_LAYER_NO_ROPE = 2 /* attends without positions */
+    TD_LAYER_LOCAL = 1,   /* attends within the sliding window */
+    TD_LAYER_NO_ROPE = 2, /* attends without positions */
+    TD_LAYER_EXPERTS = 4  /* its MLP is a mixture of experts */
 };
 
 /* Plain data; the names are those of papers and GGUF. */
@@ -32,10 +34,13 @@ typedef struct td_config {
     float attention_scale;         /* of q k */
     float attention_softcap;       /* 0: none */
     float embedding_scale;
-    float residual_scale; /* of what a block adds */
-    float logit_scale;    /* multiplies the logits */
-    float logit_softcap;  /* 0: none */
-    bool parallel;        /* attention and MLP both read the layer's input */
+    float residual_scale;    /* of what a block adds */
+    float logit_scale;       /* multiplies the logits */
+    float logit_softcap;     /* 0: none */
+    bool parallel;           /* attention and MLP both read the layer's input */
+    td_router_config router; /* n_expert 0: no layer has experts */
+    int n_ff_expert;         /* width of an expert */
+    int n_ff_shared;         /* width of the MLP that all tokens take beside the experts; 0: none */
 } td_config;
 
 /* One setting, named in both formats; NULL: the format has no such setting.  gguf stands behind
@@ -73,6 +78,7 @@ typedef struct td_config_defaults {
     int n_head_kv;            /* [n_head] */
     td_activation activation; /* [silu]; what the file says wins */
     bool ff_is_4_embd;        /* the MLP's width may be absent */
+    bool experts;             /* a mixture of experts is not refused: td_config_read_experts */
 } td_config_defaults;
 
 /* Reads what all dense decoders share and checks ranges and that the sizes fit together.  n_vocab
@@ -84,6 +90,10 @@ td_status td_config_read(td_config *config, const td_checkpoint *ckpt,
 /* config_rope.c: fills config->rope (n_rot must be set). */
 td_status td_config_read_rope(td_config *config, const td_checkpoint *ckpt,
                               const td_config_defaults *defaults, td_err *err);
+
+/* config_experts.c: fills router, n_ff_expert and n_ff_shared, and marks the layers with experts.
+ * What the file leaves unsaid stays as the caller has set it; n_ff_expert 0: the MLP's width. */
+td_status td_config_read_experts(td_config *config, const td_checkpoint *ckpt, td_err *err);
 
 /* config_window.c: fills config->window, 0 if the file has none. */
 td_status td_config_read_window(td_config *config, const td_checkpoint *ckpt, td_err *err);

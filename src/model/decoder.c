@@ -1,51 +1,47 @@
 /* decoder.c - the module tree of a dense decoder. */
-#include "model/decoder.h"
+#include "model/decoder_int.h"
 
 #include <stdio.h>
 
-typedef struct build {
-    td_builder b;
-    const td_decoder_spec *spec;
-    const td_config *c;
-    td_module *node; /* of the layer */
-    td_layer *layer;
-} build;
-
-static const char *either(const char *name, const char *usual) { return name ? name : usual; }
-
 static td_part_name either_part(td_part_name name, const char *hf, const char *gguf) {
-    return (td_part_name){either(name.hf, hf), either(name.gguf, gguf)};
+    return (td_part_name){td_either(name.hf, hf), td_either(name.gguf, gguf)};
 }
 
 /* ---- norms ---- */
 
-static td_status norm(const build *s, td_module *parent, td_part_name name, td_norm *out,
-                      td_err *err) {
+td_status td_decoder_norm(const td_decoder_builder *s, td_module *parent, td_part_name name, int n,
+                          td_norm *out, td_err *err) {
     const td_norm_spec spec = {.name = name,
                                .kind = s->spec->norm,
-                               .n = s->c->n_embd,
+                               .n = n,
                                .eps = s->c->norm_eps,
                                .plus_one = s->spec->norm_plus_one,
                                .class_name = s->spec->classes.norm};
     return td_build_norm(&s->b, parent, &spec, out, err);
 }
 
+static td_status norm(const td_decoder_builder *s, td_module *parent, td_part_name name,
+                      td_norm *out, td_err *err) {
+    return td_decoder_norm(s, parent, name, s->c->n_embd, out, err);
+}
+
 /* A norm that a family may have: it does if the spec names it. */
-static td_status norm_if_named(const build *s, td_part_name name, td_norm *out, td_err *err) {
+static td_status norm_if_named(const td_decoder_builder *s, td_part_name name, td_norm *out,
+                               td_err *err) {
     return name.hf ? norm(s, s->node, name, out, err) : TD_OK;
 }
 
 /* Before the MLP.  Layers whose two blocks read the same norm have only one (Falcon 7B, Command R).
  */
-static td_status mlp_norm(const build *s, td_err *err) {
+static td_status mlp_norm(const td_decoder_builder *s, td_err *err) {
     const td_part_name name =
         either_part(s->spec->names.mlp_norm, "post_attention_layernorm", "ffn_norm");
     if (s->c->parallel && !td_build_find(&s->b, s->node, name, "weight")) return TD_OK;
     return norm(s, s->node, name, &s->layer->mlp_norm, err);
 }
 
-static td_status qk_norm(const build *s, td_module *attn, td_part_name name, int n_head,
-                         td_norm *out, td_err *err) {
+static td_status qk_norm(const td_decoder_builder *s, td_module *attn, td_part_name name,
+                         int n_head, td_norm *out, td_err *err) {
     const td_qk_norm kind = s->spec->qk_norm;
     const td_norm_spec spec = {.name = name,
                                .kind = s->spec->norm,
@@ -62,26 +58,26 @@ static td_status qk_norm(const build *s, td_module *attn, td_part_name name, int
 
 /* ---- attention ---- */
 
-static td_status split_qkv(const build *s, td_module *attn, td_err *err) {
+static td_status split_qkv(const td_decoder_builder *s, td_module *attn, td_err *err) {
     const td_decoder_names *names = &s->spec->names;
     const int n_q = s->c->n_head * s->c->head_dim, n_kv = s->c->n_head_kv * s->c->head_dim;
     td_linear_spec part = {
-        .name = {either(names->q, "q_proj"), "attn_q"},
+        .name = {td_either(names->q, "q_proj"), "attn_q"},
         .n = n_q,
         .k = s->c->n_embd,
         .bias = s->spec->qkv_bias
     };
     TD_TRY(td_build_linear(&s->b, attn, &part, &s->layer->q_proj, err));
-    part.name = (td_part_name){either(names->k, "k_proj"), "attn_k"};
+    part.name = (td_part_name){td_either(names->k, "k_proj"), "attn_k"};
     part.n = n_kv;
     TD_TRY(td_build_linear(&s->b, attn, &part, &s->layer->k_proj, err));
-    part.name = (td_part_name){either(names->v, "v_proj"), "attn_v"};
+    part.name = (td_part_name){td_either(names->v, "v_proj"), "attn_v"};
     return td_build_linear(&s->b, attn, &part, &s->layer->v_proj, err);
 }
 
 /* Three parts of one tensor.  Rows in order are one group of all. */
-static td_status fused_qkv(const build *s, td_module *attn, td_part_name name, bool groups,
-                           td_err *err) {
+static td_status fused_qkv(const td_decoder_builder *s, td_module *attn, td_part_name name,
+                           bool groups, td_err *err) {
     const td_config *c = s->c;
     const int n_group = groups ? c->n_head_kv : 1;
     const int n_q = c->n_head * c->head_dim / n_group, n_kv = c->n_head_kv * c->head_dim / n_group;
@@ -103,12 +99,12 @@ static td_status fused_qkv(const build *s, td_module *attn, td_part_name name, b
     return td_build_linear(&s->b, attn, &part, &s->layer->v_proj, err);
 }
 
-static td_status attention(const build *s, td_err *err) {
+static td_status attention(const td_decoder_builder *s, td_err *err) {
     const td_decoder_spec *spec = s->spec;
     td_module *attn;
-    TD_TRY(td_build_module(&s->b, s->node, either(spec->names.attention, "self_attn"),
+    TD_TRY(td_build_module(&s->b, s->node, td_either(spec->names.attention, "self_attn"),
                            spec->classes.attention, &attn, err));
-    const td_part_name qkv = {either(spec->names.qkv, "qkv_proj"), "attn_qkv"};
+    const td_part_name qkv = {td_either(spec->names.qkv, "qkv_proj"), "attn_qkv"};
     const bool fused =
         s->b.is_hf ? spec->qkv != TD_QKV_SPLIT : td_build_find(&s->b, attn, qkv, "weight") != NULL;
     if (fused)
@@ -116,7 +112,7 @@ static td_status attention(const build *s, td_err *err) {
     else
         TD_TRY(split_qkv(s, attn, err));
     const td_linear_spec o = {
-        .name = {either(spec->names.o, "o_proj"), "attn_output"},
+        .name = {td_either(spec->names.o, "o_proj"), "attn_output"},
         .n = s->c->n_embd,
         .k = s->c->n_head * s->c->head_dim,
         .bias = spec->o_bias,
@@ -131,8 +127,8 @@ static td_status attention(const build *s, td_err *err) {
         TD_TRY(td_build_linear(&s->b, attn, &gate, &s->layer->attn_gate, err));
     }
     if (spec->qk_norm == TD_QK_NORM_NONE) return TD_OK;
-    const td_part_name q_norm = {either(spec->names.q_norm, "q_norm"), "attn_q_norm"};
-    const td_part_name k_norm = {either(spec->names.k_norm, "k_norm"), "attn_k_norm"};
+    const td_part_name q_norm = {td_either(spec->names.q_norm, "q_norm"), "attn_q_norm"};
+    const td_part_name k_norm = {td_either(spec->names.k_norm, "k_norm"), "attn_k_norm"};
     TD_TRY(qk_norm(s, attn, q_norm, s->c->n_head, &s->layer->q_norm, err));
     return qk_norm(s, attn, k_norm, s->c->n_head_kv, &s->layer->k_norm, err);
 }
@@ -140,19 +136,19 @@ static td_status attention(const build *s, td_err *err) {
 /* ---- MLP ---- */
 
 /* Gate and up in one tensor: gate_up in Hugging Face folders, a double ffn_up in GGUF files. */
-static td_status gate_and_up(const build *s, td_module *mlp, td_linear_spec part, td_err *err) {
-    const td_decoder_names *names = &s->spec->names;
-    const td_part_name gate = {either(names->gate, "gate_proj"), "ffn_gate"};
-    const td_part_name up = {either(names->up, "up_proj"), "ffn_up"};
+static td_status gate_and_up(const td_decoder_builder *s, td_module *mlp, td_linear_spec part,
+                             td_part_name gate, td_err *err) {
+    const td_part_name up = part.name;
+    const char *gate_up = s->spec->names.gate_up;
     const bool fused =
-        s->b.is_hf ? names->gate_up != NULL : td_build_find(&s->b, mlp, gate, "weight") == NULL;
+        s->b.is_hf ? gate_up != NULL : td_build_find(&s->b, mlp, gate, "weight") == NULL;
     if (!fused) {
         part.name = gate;
         TD_TRY(td_build_linear(&s->b, mlp, &part, &s->layer->gate_proj, err));
         part.name = up;
         return td_build_linear(&s->b, mlp, &part, &s->layer->up_proj, err);
     }
-    part.name = (td_part_name){either(names->gate_up, "gate_up_proj"), "ffn_up"};
+    part.name = (td_part_name){td_either(gate_up, "gate_up_proj"), up.gguf};
     part.n_whole = 2 * part.n;
     part.map = (td_row_map){.first = 0, .group = part.n, .stride = part.n};
     TD_TRY(td_build_linear(&s->b, mlp, &part, &s->layer->gate_proj, err));
@@ -160,38 +156,48 @@ static td_status gate_and_up(const build *s, td_module *mlp, td_linear_spec part
     return td_build_linear(&s->b, mlp, &part, &s->layer->up_proj, err);
 }
 
-static td_status build_mlp(const build *s, td_err *err) {
-    const td_decoder_spec *spec = s->spec;
-    td_module *mlp, *act_fn;
-    TD_TRY(td_build_module(&s->b, s->node, either(spec->names.mlp, "mlp"), spec->classes.mlp, &mlp,
-                           err));
+td_status td_decoder_mlp(const td_decoder_builder *s, td_module *mlp, int n_ff, bool shared,
+                         td_err *err) {
+    const td_decoder_names *names = &s->spec->names;
+    const td_part_name gate = {td_either(names->gate, "gate_proj"),
+                               shared ? "ffn_gate_shexp" : "ffn_gate"};
     td_linear_spec part = {
-        .name = {either(spec->names.up, "up_proj"), "ffn_up"},
-        .n = s->c->n_ff,
+        .name = {td_either(names->up, "up_proj"), shared ? "ffn_up_shexp" : "ffn_up"},
+        .n = n_ff,
         .k = s->c->n_embd,
-        .bias = spec->mlp_bias,
-        .transposed = spec->conv1d
+        .bias = s->spec->mlp_bias,
+        .transposed = s->spec->conv1d
     };
-    if (spec->plain_mlp)
+    if (s->spec->plain_mlp)
         TD_TRY(td_build_linear(&s->b, mlp, &part, &s->layer->up_proj, err));
     else
-        TD_TRY(gate_and_up(s, mlp, part, err));
-    part.name = (td_part_name){either(spec->names.down, "down_proj"), "ffn_down"};
+        TD_TRY(gate_and_up(s, mlp, part, gate, err));
+    part.name =
+        (td_part_name){td_either(names->down, "down_proj"), shared ? "ffn_down_shexp" : "ffn_down"};
     part.n = s->c->n_embd;
-    part.k = s->c->n_ff;
+    part.k = n_ff;
+    td_module *act_fn;
     TD_TRY(td_build_linear(&s->b, mlp, &part, &s->layer->down_proj, err));
-    return td_build_module(&s->b, mlp, "act_fn", spec->classes.act_fn, &act_fn, err);
+    return td_build_module(&s->b, mlp, "act_fn", s->spec->classes.act_fn, &act_fn, err);
+}
+
+static td_status mlp(const td_decoder_builder *s, td_err *err) {
+    td_module *node;
+    if (s->c->layers[s->b.i_layer] & TD_LAYER_EXPERTS) return td_decoder_experts(s, err);
+    TD_TRY(td_build_module(&s->b, s->node, td_either(s->spec->names.mlp, "mlp"),
+                           s->spec->classes.mlp, &node, err));
+    return td_decoder_mlp(s, node, s->c->n_ff, false, err);
 }
 
 /* ---- the whole ---- */
 
-static td_status layer(build *s, td_module *layers, td_err *err) {
+static td_status layer(td_decoder_builder *s, td_module *layers, td_err *err) {
     char index[16];
     const td_decoder_names *names = &s->spec->names;
     snprintf(index, sizeof index, "%d", s->b.i_layer);
     TD_TRY(td_build_module(&s->b, layers, index, s->spec->classes.layer, &s->node, err));
     TD_TRY(attention(s, err));
-    TD_TRY(build_mlp(s, err));
+    TD_TRY(mlp(s, err));
     if (!s->spec->no_pre_norm) {
         const td_part_name name = either_part(names->attn_norm, "input_layernorm", "attn_norm");
         TD_TRY(norm(s, s->node, name, &s->layer->attn_norm, err));
@@ -201,10 +207,10 @@ static td_status layer(build *s, td_module *layers, td_err *err) {
     return norm_if_named(s, names->mlp_post_norm, &s->layer->mlp_post_norm, err);
 }
 
-static td_status embeddings(build *s, td_module *model, td_err *err) {
+static td_status embeddings(td_decoder_builder *s, td_module *model, td_err *err) {
     td_model *m = s->b.model;
     td_module *node;
-    const td_part_name embed = {either(s->spec->names.embed, "embed_tokens"), "token_embd"};
+    const td_part_name embed = {td_either(s->spec->names.embed, "embed_tokens"), "token_embd"};
     const td_tensor *t = td_build_find(&s->b, model, embed, "weight");
     if (t && (t->ne[1] > 1 << 28 || t->source))
         return td_fail(err, TD_ERR_UNSUPPORTED,
@@ -229,10 +235,10 @@ static td_status embeddings(build *s, td_module *model, td_err *err) {
     return TD_OK;
 }
 
-static td_status head(build *s, td_err *err) {
+static td_status head(td_decoder_builder *s, td_err *err) {
     td_model *m = s->b.model;
     const td_linear_spec spec = {
-        .name = {either(s->spec->names.lm_head, "lm_head"), "output"},
+        .name = {td_either(s->spec->names.lm_head, "lm_head"), "output"},
         .n = m->config.n_vocab,
         .k = m->config.n_embd,
         .bias = s->spec->lm_head_bias
@@ -248,7 +254,7 @@ static td_status head(build *s, td_err *err) {
     return TD_OK;
 }
 
-static td_status ropes(const build *s, td_err *err) {
+static td_status ropes(const td_decoder_builder *s, td_err *err) {
     td_model *m = s->b.model;
     const td_config *c = s->c;
     const bool neox = s->b.is_hf ? s->spec->neox_hf : s->spec->neox_gguf;
@@ -261,8 +267,8 @@ static td_status ropes(const build *s, td_err *err) {
 }
 
 td_status td_decoder_build(td_model *m, const td_decoder_spec *spec, td_err *err) {
-    enum { LINEARS_PER_LAYER = 8 };
-    build s = {
+    const int per_layer = 9 + 3 * m->config.router.n_expert; /* linears */
+    td_decoder_builder s = {
         .b = {.model = m,
               .is_hf = td_checkpoint_get_kind(m->ckpt) == TD_CHECKPOINT_HF,
               .i_layer = -1},
@@ -270,26 +276,27 @@ td_status td_decoder_build(td_model *m, const td_decoder_spec *spec, td_err *err
         .c = &m->config
     };
     const td_decoder_names *names = &spec->names;
-    const char *top = either(names->model, "model");
+    const char *top = td_either(names->model, "model");
     const size_t n_layer = (size_t)m->config.n_layer;
     m->neox_gguf = spec->neox_gguf;
-    m->max_linear = m->config.n_layer * LINEARS_PER_LAYER + 1;
+    m->max_linear = m->config.n_layer * per_layer + 1;
     m->layers = td_arena_calloc(&m->arena, n_layer, sizeof *m->layers);
     m->linears = td_arena_calloc(&m->arena, (size_t)m->max_linear, sizeof(td_linear *));
     if (!m->layers || !m->linears) return td_fail_nomem(err, "the layers", n_layer);
-    if (s.b.is_hf) TD_TRY(td_build_find_root(&s.b, top, either(names->embed, "embed_tokens"), err));
+    if (s.b.is_hf)
+        TD_TRY(td_build_find_root(&s.b, top, td_either(names->embed, "embed_tokens"), err));
     td_module *model, *layers, *node;
     TD_TRY(td_build_module(&s.b, NULL, "", spec->classes.root, &m->root, err));
     TD_TRY(td_build_module(&s.b, m->root, top, spec->classes.model, &model, err));
     TD_TRY(embeddings(&s, model, err));
-    TD_TRY(td_build_module(&s.b, model, either(names->layers, "layers"), "torch.nn.ModuleList",
+    TD_TRY(td_build_module(&s.b, model, td_either(names->layers, "layers"), "torch.nn.ModuleList",
                            &layers, err));
     for (s.b.i_layer = 0; s.b.i_layer < m->config.n_layer; s.b.i_layer++) {
         s.layer = &m->layers[s.b.i_layer];
         TD_TRY(layer(&s, layers, err));
     }
     s.b.i_layer = -1;
-    const td_part_name norm_name = {either(names->norm, "norm"), "output_norm"};
+    const td_part_name norm_name = {td_either(names->norm, "norm"), "output_norm"};
     TD_TRY(norm(&s, model, norm_name, &m->norm, err));
     if (spec->classes.rotary)
         TD_TRY(td_build_module(&s.b, model, "rotary_emb", spec->classes.rotary, &node, err));

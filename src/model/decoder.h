@@ -1,7 +1,7 @@
-/* decoder.h - what dense decoders have in common: what an architecture differs in is data.
+/* decoder.h - what decoders have in common: what an architecture differs in is data.
  *
- * Every layer is attention and an MLP, each with a norm before it, after it, both or neither, one
- * after the other or side by side (td_config.parallel):
+ * Every layer is attention and an MLP, or a mixture of experts in its place, each with a norm
+ * before it, after it, both or neither, one after the other or side by side (td_config.parallel):
  *
  *     h += s * post(attention(norm(h)));  h += s * post(mlp(norm(h)))
  *     h += attention(norm(h)) + mlp(norm'(h))
@@ -16,6 +16,7 @@
 /* The class names of one architecture, as its transformers file has them. */
 typedef struct td_class_names {
     const char *root, *model, *embed, *layer, *attention, *mlp, *norm, *rotary, *act_fn;
+    const char *moe, *router; /* of layers with experts; router ["torch.nn.Linear"] */
 } td_class_names;
 
 /* How a Hugging Face folder stores q, k and v. */
@@ -53,6 +54,14 @@ typedef struct td_decoder_names {
     td_part_name attn_post_norm; /* [none] */
     td_part_name mlp_norm;       /* ["post_attention_layernorm"] */
     td_part_name mlp_post_norm;  /* [none] */
+    /* Of layers with experts; all but the first stand below it. */
+    const char *moe;                                   /* what stands in the MLP's place ["mlp"] */
+    const char *router;                                /* ["gate"] */
+    const char *correction;                            /* ["gate.e_score_correction_bias"] */
+    const char *experts;                               /* ["experts"] */
+    const char *expert_gate, *expert_up, *expert_down; /* ["gate_proj" ...] */
+    const char *shared;                                /* ["shared_experts"] */
+    const char *shared_gate; /* one number per token [none]; GGUF: ffn_gate_inp_shexp */
 } td_decoder_names;
 
 typedef struct td_decoder_spec {
@@ -65,9 +74,14 @@ typedef struct td_decoder_spec {
     bool no_pre_norm;   /* attn_norm and mlp_norm are absent */
     bool norm_plus_one; /* see td_norm_spec */
     td_qk_norm qk_norm;
-    bool plain_mlp;          /* down(act(up)): no gate */
-    bool conv1d;             /* matrices lie transposed in Hugging Face folders */
-    bool neox_gguf, neox_hf; /* rotated pairs lie half a head apart in files of this kind */
+    bool plain_mlp;  /* down(act(up)): no gate */
+    bool conv1d;     /* matrices lie transposed in Hugging Face folders */
+    bool correction; /* the router's choice has a correction bias */
+    bool router_bias, expert_bias;
+    bool experts_transposed;  /* tensors of all experts lie as [expert][in][out] in Hugging Face
+                                 folders */
+    bool experts_interleaved; /* there, rows of gate and up take turns */
+    bool neox_gguf, neox_hf;  /* rotated pairs lie half a head apart in files of this kind */
 } td_decoder_spec;
 
 /* Builds the tree, binds every tensor, fills both ropes.  Uses the configuration, sets n_vocab. */

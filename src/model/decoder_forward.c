@@ -1,4 +1,4 @@
-/* decoder_forward.c - one forward pass of a dense decoder. */
+/* decoder_forward.c - one forward pass of a decoder. */
 #include "model/blocks.h"
 #include "model/decoder.h"
 
@@ -18,6 +18,13 @@ static void add_block(td_step *step, const td_config *c, const td_norm *post, fl
     td_add_forward(step, h, x, m, c->n_embd);
 }
 
+static void mlp_or_experts(const td_model *m, td_step *step, td_workspace *ws, int i, float *x) {
+    if (m->layers[i].experts.n_expert)
+        td_mixture(m, step, ws, i, x);
+    else
+        td_mlp(m, step, ws, i, x);
+}
+
 /* Both blocks read the stream as it was; the MLP's norm is attention's where it has none. */
 static void parallel_layer(const td_model *m, td_step *step, td_workspace *ws, int i) {
     const td_config *c = &m->config;
@@ -29,7 +36,7 @@ static void parallel_layer(const td_model *m, td_step *step, td_workspace *ws, i
     else
         memcpy(ws->y, ws->x, (size_t)n * (size_t)c->n_embd * sizeof *ws->y);
     td_self_attention(m, step, ws, i, ws->x);
-    td_mlp(m, step, ws, i, ws->y);
+    mlp_or_experts(m, step, ws, i, ws->y);
     td_add_forward(step, ws->h, ws->x, n, c->n_embd);
     td_add_forward(step, ws->h, ws->y, n, c->n_embd);
 }
@@ -43,7 +50,7 @@ static void sequential_layer(const td_model *m, td_step *step, td_workspace *ws,
     add_block(step, c, &l->attn_post_norm, ws->x, ws->h, n);
 
     norm_or_copy(step, &l->mlp_norm, ws->h, ws->x, n, c->n_embd);
-    td_mlp(m, step, ws, i, ws->x);
+    mlp_or_experts(m, step, ws, i, ws->x);
     add_block(step, c, &l->mlp_post_norm, ws->x, ws->h, n);
 }
 

@@ -7,29 +7,13 @@
 #include "base/alloc.h"
 #include "model/archs.h"
 
-static const td_arch *const archs[] = {&td_arch_cohere2,
-                                       &td_arch_command_r,
-                                       &td_arch_ernie4_5,
-                                       &td_arch_falcon,
-                                       &td_arch_gemma,
-                                       &td_arch_gemma2,
-                                       &td_arch_gemma3,
-                                       &td_arch_glm4,
-                                       &td_arch_gpt2,
-                                       &td_arch_gpt_neox,
-                                       &td_arch_granite,
-                                       &td_arch_internlm2,
-                                       &td_arch_llama,
-                                       &td_arch_minicpm,
-                                       &td_arch_mistral,
-                                       &td_arch_olmo2,
-                                       &td_arch_phi3,
-                                       &td_arch_qwen2,
-                                       &td_arch_qwen3,
-                                       &td_arch_smollm3,
-                                       &td_arch_spark2_5,
-                                       &td_arch_starcoder2,
-                                       NULL};
+static const td_arch *const archs[] = {
+    &td_arch_cohere2, &td_arch_command_r, &td_arch_ernie4_5,   &td_arch_falcon,
+    &td_arch_gemma,   &td_arch_gemma2,    &td_arch_gemma3,     &td_arch_glm4,
+    &td_arch_gpt2,    &td_arch_gpt_neox,  &td_arch_granite,    &td_arch_internlm2,
+    &td_arch_llama,   &td_arch_minicpm,   &td_arch_mistral,    &td_arch_olmo2,
+    &td_arch_phi3,    &td_arch_qwen2,     &td_arch_qwen3,      &td_arch_qwen3_moe,
+    &td_arch_smollm3, &td_arch_spark2_5,  &td_arch_starcoder2, NULL};
 
 const td_arch *const *td_arch_list(void) { return archs; }
 
@@ -149,31 +133,48 @@ int td_model_rope_switch(const td_model *m) {
 int td_model_ctx_max(const td_model *m) { return m->positions ? (int)m->positions->ne[1] : 0; }
 
 int td_model_k_max(const td_model *m) {
-    int k_max = 0;
+    int k_max = m->config.router.n_expert; /* the router has a row of them in the scratch */
     for (int i = 0; i < m->n_linear; i++)
         if (m->linears[i]->k > k_max) k_max = m->linears[i]->k;
     return k_max;
 }
 
+size_t td_model_act_max(const td_model *m, int m_max) {
+    const td_config *c = &m->config;
+    const size_t one = (size_t)m_max * (size_t)td_model_k_max(m);
+    const size_t width = (size_t)(c->n_ff_expert > c->n_embd ? c->n_ff_expert : c->n_embd);
+    const size_t pairs = (size_t)m_max * (size_t)c->router.n_used * width;
+    return one > pairs ? one : pairs;
+}
+
 /* ---- workspace ---- */
 
 /* Row widths of the buffers, in the order of td_workspace. */
-enum { N_BUFFER = 11 };
+enum { N_BUFFER = 15 };
 
 static void buffer_widths(const td_config *c, size_t widths[N_BUFFER]) {
     const size_t n_q = (size_t)c->n_head * (size_t)c->head_dim;
     const size_t n_kv = (size_t)c->n_head_kv * (size_t)c->head_dim;
-    const size_t n_embd = (size_t)c->n_embd, n_ff = (size_t)c->n_ff, n_rot = (size_t)c->n_rot;
+    const size_t n_embd = (size_t)c->n_embd, n_rot = (size_t)c->n_rot;
+    const size_t n_ff = (size_t)(c->n_ff > c->n_ff_shared ? c->n_ff : c->n_ff_shared);
     const size_t n_rot_local = c->n_rot_local ? (size_t)c->n_rot_local : n_rot;
-    const size_t all[N_BUFFER] = {n_embd, n_embd, n_embd, n_q,   n_q,        n_kv,
-                                  n_kv,   n_ff,   n_ff,   n_rot, n_rot_local};
+    const size_t n_expert = (size_t)c->router.n_expert, n_used = (size_t)c->router.n_used;
+    const size_t n_mixed = n_expert ? n_embd : 0;
+    const size_t all[N_BUFFER] = {n_embd,      n_embd,  n_embd,   n_q,    n_q,
+                                  n_kv,        n_kv,    n_ff,     n_ff,   n_rot,
+                                  n_rot_local, n_mixed, n_expert, n_used, n_used};
     memcpy(widths, all, sizeof all);
+}
+
+static td_experts_sizes experts_sizes(const td_config *c) {
+    return (td_experts_sizes){c->router.n_expert, c->router.n_used, c->n_embd, c->n_ff_expert};
 }
 
 td_status td_workspace_bytes(size_t *out, const td_config *c, int m_max, td_err *err) {
     size_t widths[N_BUFFER];
+    const td_experts_sizes sizes = experts_sizes(c);
     buffer_widths(c, widths);
-    *out = 0;
+    TD_TRY(td_experts_work_bytes(out, &sizes, m_max, err));
     for (int i = 0; i < N_BUFFER; i++) {
         size_t bytes;
         TD_TRY(td_mul_size(&bytes, widths[i] * sizeof(float), (size_t)m_max, "workspace", err));
@@ -185,14 +186,29 @@ td_status td_workspace_bytes(size_t *out, const td_config *c, int m_max, td_err 
 td_status td_workspace_init(td_workspace *ws, td_arena *arena, const td_config *c, int m_max,
                             td_err *err) {
     size_t widths[N_BUFFER];
+    void *at[N_BUFFER];
+    const td_experts_sizes sizes = experts_sizes(c);
     buffer_widths(c, widths);
-    float **buffers[N_BUFFER] = {&ws->h, &ws->x,    &ws->y,  &ws->q,  &ws->o,       &ws->k,
-                                 &ws->v, &ws->gate, &ws->up, &ws->cs, &ws->cs_local};
     for (int i = 0; i < N_BUFFER; i++) {
-        *buffers[i] = td_arena_alloc(arena, widths[i] * (size_t)m_max * sizeof(float));
-        if (!*buffers[i]) return td_fail_nomem(err, "the workspace", widths[i] * (size_t)m_max);
+        at[i] = td_arena_alloc(arena, widths[i] * (size_t)m_max * sizeof(float));
+        if (!at[i]) return td_fail_nomem(err, "the workspace", widths[i] * (size_t)m_max);
     }
-    return TD_OK;
+    *ws = (td_workspace){.h = at[0],
+                         .x = at[1],
+                         .y = at[2],
+                         .q = at[3],
+                         .o = at[4],
+                         .k = at[5],
+                         .v = at[6],
+                         .gate = at[7],
+                         .up = at[8],
+                         .cs = at[9],
+                         .cs_local = at[10],
+                         .mixed = at[11],
+                         .router_logits = at[12],
+                         .expert_weight = at[13],
+                         .chosen = at[14]};
+    return td_experts_work_init(&ws->experts, arena, &sizes, m_max, err);
 }
 
 /* ---- forward ---- */

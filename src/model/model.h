@@ -10,9 +10,11 @@
 #include "model/config.h"
 #include "model/module.h"
 #include "ops/elementwise.h"
+#include "ops/experts.h"
 #include "ops/kv_cache.h"
 #include "ops/linear.h"
 #include "ops/rope.h"
+#include "ops/router.h"
 
 typedef struct td_model td_model;
 
@@ -25,6 +27,11 @@ typedef struct td_workspace {
     float *k, *v;         /* [m][n_head_kv * head_dim] */
     float *gate, *up;     /* [m][n_ff] */
     float *cs, *cs_local; /* [m][n_rot] rotary tables */
+    float *mixed;         /* [m][n_embd] what the experts give */
+    float *router_logits; /* [m][n_expert] */
+    float *expert_weight; /* [m][n_used] */
+    int32_t *chosen;      /* [m][n_used] */
+    td_experts_work experts;
 } td_workspace;
 
 typedef struct td_arch {
@@ -44,7 +51,11 @@ typedef struct td_layer {
     td_norm q_norm, k_norm; /* of each head, or of all heads together */
     td_linear attn_gate;    /* one number per head, whose sigmoid scales its output */
     td_norm mlp_norm, mlp_post_norm;
-    td_linear gate_proj, up_proj, down_proj;
+    td_linear gate_proj, up_proj, down_proj; /* the MLP; in layers with experts the one beside them
+                                              */
+    td_linear shared_gate; /* one number, whose sigmoid scales what that one gives */
+    td_router router;
+    td_experts experts;
 } td_layer;
 
 /* What a part of the model is bound to, under the name that it has in GGUF files: for those who
@@ -103,6 +114,9 @@ int td_model_ctx_max(const td_model *model);
 
 /* The widest input of any linear. */
 int td_model_k_max(const td_model *model);
+
+/* The most elements that the inputs of linears which run together have, of m_max tokens. */
+size_t td_model_act_max(const td_model *model, int m_max);
 
 /* Bytes that td_workspace_init takes from an arena, and the taking. */
 td_status td_workspace_bytes(size_t *out, const td_config *config, int m_max, td_err *err);

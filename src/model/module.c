@@ -49,6 +49,11 @@ static void print_text(const td_module *m, td_strbuf *out) {
         print_shape(m->weight, out);
         td_strbuf_addc(out, '}');
     }
+    if (m->experts)
+        td_strbuf_addf(out, "  %d of %d experts, each %d wide, up %s, down %s", m->experts->n_used,
+                       m->experts->n_expert, m->experts->n_ff,
+                       td_dtype_name((int)m->experts->up[0].weight->dtype),
+                       td_dtype_name((int)m->experts->down[0].weight->dtype));
     td_strbuf_addc(out, '\n');
     for (const td_module *c = m->first_child; c; c = c->next) print_text(c, out);
 }
@@ -64,6 +69,13 @@ static void print_json(const td_module *m, td_strbuf *out, bool *first) {
         print_shape(m->weight, out);
         td_strbuf_addf(out, "], \"bytes\": %zu", m->weight->n_bytes);
     }
+    if (m->experts)
+        td_strbuf_addf(out,
+                       ", \"n_expert\": %d, \"n_used\": %d, \"n_ff\": %d, \"dtype\": \"%s\", "
+                       "\"down_dtype\": \"%s\"",
+                       m->experts->n_expert, m->experts->n_used, m->experts->n_ff,
+                       td_dtype_name((int)m->experts->up[0].weight->dtype),
+                       td_dtype_name((int)m->experts->down[0].weight->dtype));
     td_strbuf_addc(out, '}');
     for (const td_module *c = m->first_child; c; c = c->next) print_json(c, out, first);
 }

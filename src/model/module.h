@@ -8,13 +8,15 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "base/strbuf.h"
+#include "ops/experts.h"
 #include "ops/linear.h"
 
 typedef struct td_module {
-    const char *name;        /* full: "model.layers.3.mlp.gate_proj"; "" for the root */
-    const char *class_name;  /* "torch.nn.Linear" */
-    td_linear *linear;       /* borrowed; the operator of a linear, else NULL */
-    const td_tensor *weight; /* borrowed; NULL if it has none */
+    const char *name;          /* full: "model.layers.3.mlp.gate_proj"; "" for the root */
+    const char *class_name;    /* "torch.nn.Linear" */
+    td_linear *linear;         /* borrowed; the operator of a linear, else NULL */
+    const td_experts *experts; /* borrowed; the operator of routed experts, else NULL */
+    const td_tensor *weight;   /* borrowed; NULL if it has none */
     struct td_module *first_child, *last_child, *next; /* owned by the model's arena */
 } td_module;
 

@@ -1,9 +1,9 @@
-/* linear.c - quantizing the input, splitting the outputs over the threads, choosing the path. */
+/* linear.c - quantizing the input, splitting panels of outputs over the threads, choosing the path.
+ */
 #include "ops/linear.h"
 
 #include <string.h>
 
-#include "kernel/pack.h"
 #include "tensor/quantize.h"
 
 static const td_gemm_impl *gemm_of(const td_linear *l, const td_kernels *kernels) {
@@ -18,11 +18,6 @@ static int n_panel_of(const td_linear *l) { return (l->n + TD_PANEL - 1) / TD_PA
 size_t td_linear_packed_bytes(const td_linear *l, const td_kernels *kernels) {
     if (!gemm_of(l, kernels)) return 0;
     return (size_t)n_panel_of(l) * td_pack_panel_bytes(l->weight->dtype, (size_t)l->k);
-}
-
-/* The scratch of a thread: 2 * TD_PANEL * k_max floats. */
-static float *tile_of(const td_step *step, int i_thread) {
-    return step->tile + (size_t)i_thread * 2 * TD_PANEL * (size_t)step->k_max;
 }
 
 typedef struct pack_job {
@@ -47,7 +42,7 @@ static void pack_panels(void *context, int begin, int end, int i_thread) {
     const pack_job *job = context;
     const td_tensor *w = job->linear->weight;
     const size_t k = (size_t)job->linear->k, panel_bytes = td_pack_panel_bytes(w->dtype, k);
-    uint8_t *scratch = (uint8_t *)tile_of(job->step, i_thread);
+    uint8_t *scratch = (uint8_t *)td_step_tile(job->step, i_thread);
     for (int p = begin; p < end; p++) {
         const int first = p * TD_PANEL, left = job->linear->n - first;
         const int n_row = left < TD_PANEL ? left : TD_PANEL;
@@ -55,6 +50,8 @@ static void pack_panels(void *context, int begin, int end, int i_thread) {
                       job->dst + (size_t)p * panel_bytes);
     }
 }
+
+void td_linear_use_map(td_linear *l, const td_kernels *kernels) { l->impl = gemm_of(l, kernels); }
 
 void td_linear_pack(td_linear *l, td_step *step, uint8_t *dst) {
     pack_job job = {step, l, dst};
@@ -88,8 +85,9 @@ static void quantize_rows(void *context, int begin, int end, int i_thread) {
                 job->d + i * a->ldd, job->s + i * a->lds);
 }
 
-/* Makes the form `type` of the input, unless it is there already. */
-static void input_prepare(td_step *step, td_input *in, td_act_type type) {
+td_act_type td_linear_act_type(const td_linear *l) { return l->impl ? l->impl->act : TD_ACT_F32; }
+
+void td_input_prepare(td_step *step, td_input *in, td_act_type type) {
     if (type == TD_ACT_F32 || in->type == type) return;
     const int block = type == TD_ACT_Q8_32 ? 32 : 256, group = type == TD_ACT_Q8_32 ? 32 : 16;
     in->type = type;
@@ -105,86 +103,119 @@ static void input_prepare(td_step *step, td_input *in, td_act_type type) {
     td_pool_run(step->pool, in->m, 4, quantize_rows, &job);
 }
 
-/* ---- product ---- */
+/* ---- products ---- */
 
-typedef struct gemm_job {
+typedef struct products_job {
     const td_step *step;
-    const td_linear *linear;
-    const td_input *in;
-    float *y;
-    ptrdiff_t ldy;
-} gemm_job;
+    const td_product *products;
+    int n_product;
+} products_job;
 
-static void add_bias(const gemm_job *job, int first, int n) {
-    if (!job->linear->bias) return;
-    for (int i = 0; i < job->in->m; i++)
-        job->step->kernels->add(job->y + i * job->ldy + first, job->linear->bias + first, n);
+static void add_bias(const td_step *step, const td_product *p, int first, int n) {
+    if (!p->linear->bias) return;
+    for (int i = 0; i < p->m; i++)
+        step->kernels->add(p->y + i * p->ldy + first, p->linear->bias + first, n);
 }
 
-static int outputs_left(const td_linear *l, int first, int n_panel) {
-    const int n = n_panel * TD_PANEL;
-    return l->n - first < n ? l->n - first : n;
+/* The kernel's arguments for n_panel panels that stand at w, from panel `panel` on. */
+static td_gemm_args args_of(const td_product *p, const uint8_t *w, int panel, int n_panel) {
+    const int first = panel * TD_PANEL, left = p->linear->n - first;
+    return (td_gemm_args){.w = w,
+                          .a = p->act,
+                          .y = p->y + first,
+                          .ldy = p->ldy,
+                          .m = p->m,
+                          .n = left < n_panel * TD_PANEL ? left : n_panel * TD_PANEL,
+                          .k = p->linear->k};
 }
 
-static void packed_panels(void *context, int begin, int end, int i_thread) {
-    (void)i_thread;
-    const gemm_job *job = context;
-    const td_linear *l = job->linear;
-    const int first = begin * TD_PANEL, n = outputs_left(l, first, end - begin);
-    const td_gemm_args args = {
-        .w = l->packed + (size_t)begin * td_pack_panel_bytes(l->weight->dtype, (size_t)l->k),
-        .a = job->in->act,
-        .y = job->y + first,
-        .ldy = job->ldy,
-        .m = job->in->m,
-        .n = n,
-        .k = l->k};
+static void packed_panels(const td_product *p, int panel, int n_panel) {
+    const td_linear *l = p->linear;
+    const size_t panel_bytes = td_pack_panel_bytes(l->weight->dtype, (size_t)l->k);
+    const td_gemm_args args = args_of(p, l->packed + (size_t)panel * panel_bytes, panel, n_panel);
     l->impl->run(&args);
-    add_bias(job, first, n);
 }
 
-/* Dequantizes the rows of one panel into float32 and lays them side by side: tile[k][TD_PANEL]. */
-static void dequantize_panel(const td_linear *l, int first, int n, float *row, float *tile) {
-    uint8_t *scratch = (uint8_t *)(row + l->k); /* where tile_of has room for 15 more rows */
+/* Packs a panel in the thread's scratch, beyond the room for its rows. */
+static void mapped_panel(const td_step *step, const td_product *p, int panel, int i_thread) {
+    const td_linear *l = p->linear;
+    uint8_t *rows = (uint8_t *)td_step_tile(step, i_thread);
+    uint8_t *packed = (uint8_t *)(td_step_tile(step, i_thread) + TD_PANEL * (size_t)step->k_max);
+    const td_gemm_args args = args_of(p, packed, panel, 1);
+    td_pack_panel(l->weight->dtype, rows_of(l->weight, panel * TD_PANEL, args.n, rows),
+                  td_tensor_row_bytes(l->weight), args.n, (size_t)l->k, packed);
+    l->impl->run(&args);
+}
+
+/* Dequantizes the rows of a panel into float32 and lays them side by side: tile[k][TD_PANEL]. */
+static void dequantized_panel(const td_step *step, const td_product *p, int panel, int i_thread) {
+    const td_linear *l = p->linear;
+    float *tile = td_step_tile(step, i_thread);
+    float *row = tile + (size_t)TD_PANEL * (size_t)step->k_max;
+    uint8_t *scratch = (uint8_t *)(row + l->k); /* where there is room for 15 more rows */
+    const td_gemm_args args = args_of(p, (const uint8_t *)tile, panel, 1);
     for (int o = 0; o < TD_PANEL; o++) {
-        if (o < n)
-            td_dequantize_row(l->weight->dtype, td_tensor_row(l->weight, first + o, scratch), row,
+        if (o < args.n)
+            td_dequantize_row(l->weight->dtype,
+                              td_tensor_row(l->weight, panel * TD_PANEL + o, scratch), row,
                               (size_t)l->k);
-        for (int j = 0; j < l->k; j++) tile[j * TD_PANEL + o] = o < n ? row[j] : 0;
+        for (int j = 0; j < l->k; j++) tile[j * TD_PANEL + o] = o < args.n ? row[j] : 0;
+    }
+    step->kernels->gemm[TD_DTYPE_F32].run(&args);
+}
+
+static void product_panels(const td_step *step, const td_product *p, int begin, int end,
+                           int i_thread) {
+    const int first = begin * TD_PANEL, left = p->linear->n - first;
+    const int n = left < (end - begin) * TD_PANEL ? left : (end - begin) * TD_PANEL;
+    if (p->linear->packed) packed_panels(p, begin, end - begin);
+    for (int panel = begin; panel < end && !p->linear->packed; panel++) {
+        if (p->linear->impl)
+            mapped_panel(step, p, panel, i_thread);
+        else
+            dequantized_panel(step, p, panel, i_thread);
+    }
+    add_bias(step, p, first, n);
+}
+
+/* The last product that begins at or before a panel. */
+static int product_at(const products_job *job, int panel) {
+    int low = 0, high = job->n_product;
+    while (high - low > 1) {
+        const int middle = low + (high - low) / 2;
+        if (job->products[middle].first_panel <= panel)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void panels(void *context, int begin, int end, int i_thread) {
+    const products_job *job = context;
+    for (int i = product_at(job, begin); begin < end; i++) {
+        const td_product *p = &job->products[i];
+        const int last = p->first_panel + n_panel_of(p->linear), to = end < last ? end : last;
+        product_panels(job->step, p, begin - p->first_panel, to - p->first_panel, i_thread);
+        begin = to;
     }
 }
 
-static void dequantized_panels(void *context, int begin, int end, int i_thread) {
-    const gemm_job *job = context;
-    const td_linear *l = job->linear;
-    float *tile = tile_of(job->step, i_thread);
-    float *row = tile + (size_t)TD_PANEL * (size_t)job->step->k_max;
-    for (int p = begin; p < end; p++) {
-        const int first = p * TD_PANEL, n = outputs_left(l, first, 1);
-        dequantize_panel(l, first, n, row, tile);
-        const td_gemm_args args = {
-            .w = (const uint8_t *)tile,
-            .a = {.x = job->in->x, .ldx = job->in->k},
-            .y = job->y + first,
-            .ldy = job->ldy,
-            .m = job->in->m,
-            .n = n,
-            .k = l->k
-        };
-        job->step->kernels->gemm[TD_DTYPE_F32].run(&args);
-        add_bias(job, first, n);
+void td_products_forward(td_step *step, td_product *products, int n_product) {
+    products_job job = {step, products, n_product};
+    int n_panel = 0;
+    for (int i = 0; i < n_product; i++) {
+        products[i].first_panel = n_panel;
+        n_panel += n_panel_of(products[i].linear);
     }
+    /* About eight pieces a thread: small enough that the threads finish together, large enough that
+     * taking one costs nothing. */
+    const int grain = n_panel / (8 * td_pool_n_thread(step->pool));
+    td_pool_run(step->pool, n_panel, grain, panels, &job);
 }
 
 void td_linear_forward(td_step *step, const td_linear *l, td_input *in, float *y, ptrdiff_t ldy) {
-    gemm_job job = {step, l, in, y, ldy};
-    const int n_panel = n_panel_of(l), n_thread = td_pool_n_thread(step->pool);
-    if (!l->packed) {
-        td_pool_run(step->pool, n_panel, 1, dequantized_panels, &job);
-        return;
-    }
-    input_prepare(step, in, l->impl->act);
-    /* About eight pieces a thread: small enough that the threads finish together, large enough that
-     * taking one costs nothing. */
-    td_pool_run(step->pool, n_panel, n_panel / (8 * n_thread), packed_panels, &job);
+    td_input_prepare(step, in, td_linear_act_type(l));
+    td_product product = {.linear = l, .act = in->act, .m = in->m, .y = y, .ldy = ldy};
+    td_products_forward(step, &product, 1);
 }

@@ -4,27 +4,25 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "kernel/pack.h"
 
 typedef struct scratch_sizes {
     size_t q, d, s, tile;
 } scratch_sizes;
 
-static td_status scratch_sizes_of(scratch_sizes *z, int m_max, int k_max, int n_thread,
+static td_status scratch_sizes_of(scratch_sizes *z, size_t n_act, int k_max, int n_thread,
                                   td_err *err) {
     const char *what = "step scratch";
     size_t n;
-    TD_TRY(td_mul_size(&n, (size_t)m_max, (size_t)k_max, what, err));
-    z->q = n;
-    TD_TRY(td_mul_size(&z->d, n / 32 + 1, sizeof(float), what, err));
-    TD_TRY(td_mul_size(&z->s, n / 16 + 1, sizeof(int16_t), what, err));
+    z->q = n_act;
+    TD_TRY(td_mul_size(&z->d, n_act / 32 + 1, sizeof(float), what, err));
+    TD_TRY(td_mul_size(&z->s, n_act / 16 + 1, sizeof(int16_t), what, err));
     TD_TRY(td_mul_size(&n, (size_t)k_max, 2 * TD_PANEL * sizeof(float), what, err));
     return td_mul_size(&z->tile, n, (size_t)n_thread, what, err);
 }
 
-td_status td_step_scratch_bytes(size_t *out, int m_max, int k_max, int n_thread, td_err *err) {
+td_status td_step_scratch_bytes(size_t *out, size_t n_act, int k_max, int n_thread, td_err *err) {
     scratch_sizes z;
-    TD_TRY(scratch_sizes_of(&z, m_max, k_max, n_thread, err));
+    TD_TRY(scratch_sizes_of(&z, n_act, k_max, n_thread, err));
     *out = 4 * TD_CACHE_LINE; /* each piece is rounded up */
     TD_TRY(td_add_size(out, *out, z.q, "step scratch", err));
     TD_TRY(td_add_size(out, *out, z.d, "step scratch", err));
@@ -32,10 +30,10 @@ td_status td_step_scratch_bytes(size_t *out, int m_max, int k_max, int n_thread,
     return td_add_size(out, *out, z.tile, "step scratch", err);
 }
 
-td_status td_step_scratch_init(td_step *step, td_arena *arena, int m_max, int k_max, td_err *err) {
+td_status td_step_scratch_init(td_step *step, td_arena *arena, size_t n_act, int k_max,
+                               td_err *err) {
     scratch_sizes z;
-    TD_TRY(scratch_sizes_of(&z, m_max, k_max, td_pool_n_thread(step->pool), err));
-    step->m_max = m_max;
+    TD_TRY(scratch_sizes_of(&z, n_act, k_max, td_pool_n_thread(step->pool), err));
     step->k_max = k_max;
     step->q = td_arena_alloc(arena, z.q);
     step->d = td_arena_alloc(arena, z.d);

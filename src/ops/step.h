@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "kernel/kernels.h"
+#include "kernel/pack.h"
 #include "ops/batch.h"
 #include "runtime/pool.h"
 
@@ -30,17 +31,23 @@ typedef struct td_step {
     void *dump_user;
 
     /* scratch, in an arena of the engine */
-    int m_max, k_max; /* tokens per step; the widest input of a linear */
-    int8_t *q;        /* [m_max][k_max] quantized activations, one form at a time */
-    float *d;         /* [m_max][k_max / 32] */
-    int16_t *s;       /* [m_max][k_max / 16] */
-    float *tile;      /* [n_thread][2 * TD_PANEL * k_max] dequantized weights */
+    int k_max;   /* the widest input of a linear */
+    int8_t *q;   /* [n_act] quantized activations, one form at a time */
+    float *d;    /* [n_act / 32] */
+    int16_t *s;  /* [n_act / 16] */
+    float *tile; /* [n_thread][2 * TD_PANEL * k_max] dequantized weights */
 } td_step;
 
-/* Bytes that td_step_scratch_init takes from an arena. */
-td_status td_step_scratch_bytes(size_t *out, int m_max, int k_max, int n_thread, td_err *err);
+/* Bytes that td_step_scratch_init takes from an arena; n_act: the most elements of an input. */
+td_status td_step_scratch_bytes(size_t *out, size_t n_act, int k_max, int n_thread, td_err *err);
 /* Takes the scratch out of the arena, which must have that much left. */
-td_status td_step_scratch_init(td_step *step, td_arena *arena, int m_max, int k_max, td_err *err);
+td_status td_step_scratch_init(td_step *step, td_arena *arena, size_t n_act, int k_max,
+                               td_err *err);
+
+/* The scratch of a thread: 2 * TD_PANEL * k_max floats. */
+static inline float *td_step_tile(const td_step *step, int i_thread) {
+    return step->tile + (size_t)i_thread * 2 * TD_PANEL * (size_t)step->k_max;
+}
 
 /* TD_ERR_CANCELLED if the step was cancelled; called once per layer. */
 td_status td_step_check(const td_step *step, td_err *err);

@@ -22,6 +22,12 @@ td_tensor td_tensor_view(const td_tensor *t, int64_t n_row, td_row_map map) {
     view.ne[1] = n_row;
     view.ne[2] = view.ne[3] = 1;
     view.n_bytes = t->n_bytes / (size_t)td_tensor_rows(t) * (size_t)n_row;
-    view.map = map;
+    if (t->source || map.group < n_row) {
+        view.map = map;
+    } else { /* rows that follow each other are a tensor of their own */
+        const size_t before = (size_t)map.first * td_tensor_row_bytes(t);
+        view.data += before;
+        view.offset += before;
+    }
     return view;
 }

@@ -1,0 +1,132 @@
+/* config_experts.c - how many experts there are, how they are chosen, and which layers have them.
+ */
+#include <limits.h>
+#include <string.h>
+
+#include "model/config.h"
+
+enum { MAX_EXPERTS = 4096, MAX_GROUPS = 64, MAX_WIDTH = 1 << 20 };
+
+static const td_setting set_n_expert = {
+    "expert_count", "num_local_experts|num_experts|n_routed_experts|moe_num_experts"};
+static const td_setting set_n_used = {
+    "expert_used_count", "num_experts_per_tok|experts_per_token|moe_k|moe_topk|moe_top_k"};
+static const td_setting set_n_ff = {"expert_feed_forward_length", "moe_intermediate_size"};
+static const td_setting set_n_shared = {
+    "expert_shared_count", "n_shared_experts|num_shared_experts|moe_num_shared_experts"};
+static const td_setting set_n_ff_shared = {"expert_shared_feed_forward_length",
+                                           "shared_expert_intermediate_size"};
+static const td_setting set_n_group = {"expert_group_count", "n_group"};
+static const td_setting set_n_group_used = {"expert_group_used_count", "topk_group"};
+static const td_setting set_normalize = {"expert_weights_norm", "norm_topk_prob"};
+static const td_setting set_scale = {"expert_weights_scale", "routed_scaling_factor"};
+static const td_setting set_score = {"expert_gating_func", "scoring_func"};
+static const td_setting set_n_dense = {"leading_dense_block_count", "first_k_dense_replace"};
+static const td_setting set_step = {"interleave_moe_layer_step",
+                                    "decoder_sparse_step|interleave_moe_layer_step|"
+                                    "moe_layer_interval"};
+static const td_setting set_freq = {NULL, "moe_layer_freq"};
+static const td_setting set_dense_list = {NULL, "mlp_only_layers"};
+
+/* By number in GGUF files, by name in config.json. */
+static td_status read_score(td_config *c, const td_checkpoint *ckpt, td_err *err) {
+    const td_meta *m = td_config_find(ckpt, set_score);
+    if (!m) return TD_OK;
+    if (td_checkpoint_get_kind(ckpt) == TD_CHECKPOINT_GGUF) {
+        int number = 0;
+        TD_TRY(td_config_get_int(ckpt, set_score, true, 0, INT_MAX, &number, err));
+        if (number > 3)
+            return td_fail(err, TD_ERR_UNSUPPORTED,
+                           "%s is %d; this build knows 1 (softmax), 2 (sigmoid) and 3 (softmax of "
+                           "the chosen)",
+                           m->key, number);
+        if (number > 0) c->router.score = (td_router_score)(number - 1);
+        return TD_OK;
+    }
+    td_string name;
+    TD_TRY(td_config_get_string(ckpt, set_score, &name, err));
+    if (td_string_is(name, "softmax"))
+        c->router.score = TD_ROUTER_SOFTMAX;
+    else if (td_string_is(name, "sigmoid"))
+        c->router.score = TD_ROUTER_SIGMOID;
+    else
+        return td_fail(err, TD_ERR_UNSUPPORTED,
+                       "%s is '%.*s'; this build knows softmax and sigmoid", m->key,
+                       name.n < 64 ? (int)name.n : 64, name.text);
+    return TD_OK;
+}
+
+static td_status read_groups(td_config *c, const td_checkpoint *ckpt, td_err *err) {
+    td_router_config *r = &c->router;
+    TD_TRY(td_config_get_int(ckpt, set_n_group, false, 0, MAX_GROUPS, &r->n_group, err));
+    if (r->n_group <= 1) return TD_OK;
+    if (r->n_expert % r->n_group != 0)
+        return td_fail(err, TD_ERR_FORMAT, "%s %d is not a multiple of %s %d",
+                       td_config_name(ckpt, set_n_expert), r->n_expert,
+                       td_config_name(ckpt, set_n_group), r->n_group);
+    TD_TRY(td_config_get_int(ckpt, set_n_group_used, true, 1, r->n_group, &r->n_group_used, err));
+    const int n_left = r->n_expert / r->n_group * r->n_group_used;
+    if (r->n_used > n_left)
+        return td_fail(err, TD_ERR_FORMAT, "%s is %d, wanted at most the %d experts of %s %d",
+                       td_config_name(ckpt, set_n_used), r->n_used, n_left,
+                       td_config_name(ckpt, set_n_group_used), r->n_group_used);
+    return TD_OK;
+}
+
+static td_status read_widths(td_config *c, const td_checkpoint *ckpt, td_err *err) {
+    int n_shared = 0;
+    if (c->n_ff_expert == 0) c->n_ff_expert = c->n_ff;
+    TD_TRY(td_config_get_int(ckpt, set_n_ff, false, 1, MAX_WIDTH, &c->n_ff_expert, err));
+    if (td_config_find(ckpt, set_n_ff_shared))
+        return td_config_get_int(ckpt, set_n_ff_shared, true, 0, MAX_WIDTH, &c->n_ff_shared, err);
+    if (!td_config_find(ckpt, set_n_shared)) return TD_OK;
+    TD_TRY(
+        td_config_get_int(ckpt, set_n_shared, true, 0, MAX_WIDTH / c->n_ff_expert, &n_shared, err));
+    c->n_ff_shared = n_shared * c->n_ff_expert;
+    return TD_OK;
+}
+
+static td_status mark_dense(td_config *c, const td_checkpoint *ckpt, td_err *err) {
+    const td_meta *list = td_config_find(ckpt, set_dense_list);
+    if (!list) return TD_OK;
+    if (list->type != TD_META_ARRAY || (list->n_elem > 0 && list->elem_type != TD_META_INT))
+        return td_fail(err, TD_ERR_FORMAT, "key '%s' is no list of layers", list->key);
+    for (uint64_t i = 0; i < list->n_elem; i++) {
+        const int64_t layer = td_meta_int(list, i);
+        if (layer >= 0 && layer < c->n_layer)
+            c->layers[layer] &= (uint8_t) ~(unsigned)TD_LAYER_EXPERTS;
+    }
+    return TD_OK;
+}
+
+/* All from n_dense on, every step-th of them, but for those that a list takes out. */
+static td_status mark_layers(td_config *c, const td_checkpoint *ckpt, td_err *err) {
+    int n_dense = 0, step = 1, freq = 1;
+    TD_TRY(td_config_get_int(ckpt, set_n_dense, false, 0, TD_MAX_LAYERS, &n_dense, err));
+    TD_TRY(td_config_get_int(ckpt, set_step, false, 0, TD_MAX_LAYERS, &step, err));
+    const td_meta *m = td_config_find(ckpt, set_freq);
+    if (m && m->type != TD_META_ARRAY)
+        TD_TRY(td_config_get_int(ckpt, set_freq, false, 1, TD_MAX_LAYERS, &freq, err));
+    for (int i = n_dense; i < c->n_layer && step > 0; i++)
+        if ((i + 1) % step == 0 && i % freq == 0) c->layers[i] |= TD_LAYER_EXPERTS;
+    return mark_dense(c, ckpt, err);
+}
+
+td_status td_config_read_experts(td_config *c, const td_checkpoint *ckpt, td_err *err) {
+    td_router_config *r = &c->router;
+    TD_TRY(td_config_get_int(ckpt, set_n_expert, false, 0, MAX_EXPERTS, &r->n_expert, err));
+    if (r->n_expert == 0) return TD_OK;
+    const bool required = r->n_used == 0;
+    TD_TRY(td_config_get_int(ckpt, set_n_used, required, 1, r->n_expert, &r->n_used, err));
+    if (r->n_used > r->n_expert)
+        return td_fail(err, TD_ERR_FORMAT, "%s is missing, and its default %d is above %s %d",
+                       td_config_name(ckpt, set_n_used), r->n_used,
+                       td_config_name(ckpt, set_n_expert), r->n_expert);
+    TD_TRY(read_score(c, ckpt, err));
+    TD_TRY(td_config_get_bool(ckpt, set_normalize, &r->normalize, err));
+    if (r->scale == 0) r->scale = 1;
+    TD_TRY(td_config_get_scale(ckpt, set_scale, &r->scale, err));
+    TD_TRY(read_groups(c, ckpt, err));
+    TD_TRY(read_widths(c, ckpt, err));
+    return mark_layers(c, ckpt, err);
+}
