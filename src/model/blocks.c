@@ -45,6 +45,35 @@ void td_self_attention(const td_model *m, td_step *step, td_workspace *ws, int i
     td_step_dump(step, i_layer, "self_attn", x, n, c->n_embd);
 }
 
+void td_latent_attention(const td_model *m, td_step *step, td_workspace *ws, int i_layer,
+                         float *x) {
+    const td_config *c = &m->config;
+    const td_mla_config *mla = &c->mla;
+    const td_layer *l = &m->layers[i_layer];
+    const int n = step->batch->n, n_q = c->n_head * c->head_dim;
+    td_mla_work *w = &ws->mla;
+
+    td_input in = td_input_of(x, n, c->n_embd);
+    td_linear_forward(step, &l->kv_a_proj, &in, ws->k, mla->n_rank_kv + mla->n_rot);
+    if (mla->n_rank_q) {
+        td_linear_forward(step, &l->q_a_proj, &in, ws->v, mla->n_rank_q);
+        td_norm_forward(step, &l->q_a_norm, ws->v, ws->v, n);
+        in = td_input_of(ws->v, n, mla->n_rank_q);
+    }
+    td_linear_forward(step, &l->q_proj, &in, ws->q, n_q);
+    td_mla_split(step, &l->mla, w, ws->q, ws->k);
+    td_norm_forward(step, &l->kv_a_norm, w->c, w->c, n);
+    td_rope_forward(step, &m->rope, ws->cs, w->q_rot, c->n_head, mla->n_rot);
+    td_rope_forward(step, &m->rope, ws->cs, w->k_rot, 1, mla->n_rot);
+
+    td_kv_write(step, i_layer, w->k_rot, w->c);
+    td_mla_forward(step, i_layer, &l->mla, w, c->attention_scale, ws->o);
+
+    in = td_input_of(ws->o, n, c->n_head * mla->n_v);
+    td_linear_forward(step, &l->o_proj, &in, x, c->n_embd);
+    td_step_dump(step, i_layer, "self_attn", x, n, c->n_embd);
+}
+
 /* y = down(act(gate(x)) * up(x)), or down(act(up(x))) without a gate; y may be x. */
 static void gated_mlp(const td_model *m, td_step *step, td_workspace *ws, int i_layer,
                       const float *x, float *y) {

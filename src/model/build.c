@@ -160,20 +160,25 @@ td_status td_build_module(const td_builder *b, td_module *parent, const char *na
 
 td_status td_build_transpose(const td_builder *b, const td_tensor *t, const td_tensor **out,
                              td_err *err) {
-    const td_dtype_info *info = td_dtype_get_info((int)t->dtype);
-    if (t->source || info->block_elems != 1)
-        return td_fail(err, TD_ERR_UNSUPPORTED,
-                       "tensor '%s' has type %s: this build reads a transposed weight as f32, f16 "
-                       "or bf16 only",
-                       t->name, info->name);
+    const bool plain =
+        !t->source && t->map.group == 0 && td_dtype_get_info((int)t->dtype)->block_elems == 1;
     td_tensor *copy = td_arena_calloc(&b->model->arena, 1, sizeof *copy);
     td_source *source = td_arena_calloc(&b->model->arena, 1, sizeof *source);
     if (!copy || !source) return no_memory(err);
+    if (!plain && td_tensor_row_bytes(t) > TD_MAX_COLUMNS_ROW)
+        return td_fail(err, TD_ERR_UNSUPPORTED,
+                       "tensor '%s' has rows of %zu bytes, this build turns at most %d", t->name,
+                       td_tensor_row_bytes(t), TD_MAX_COLUMNS_ROW);
     *copy = *t;
     copy->ne[0] = t->ne[1];
     copy->ne[1] = t->ne[0];
-    *source = (td_source){.kind = TD_SOURCE_TRANSPOSED, .n = copy->ne[1], .k = copy->ne[0]};
+    copy->map = (td_row_map){0};
     copy->source = source;
+    if (!plain) copy->dtype = td_source_columns_dtype(t);
+    *source = (td_source){.kind = plain ? TD_SOURCE_TRANSPOSED : TD_SOURCE_COLUMNS,
+                          .n = copy->ne[1],
+                          .k = copy->ne[0],
+                          .of = plain ? NULL : t};
     *out = copy;
     return TD_OK;
 }

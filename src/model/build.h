@@ -42,7 +42,7 @@ td_status td_build_tensor(const td_builder *b, const td_module *parent, td_part_
 /* Is the type one that this build reads? */
 td_status td_build_check_type(const td_builder *b, const td_tensor *t, td_err *err);
 
-/* The tensor {n, k} read as {k, n}. */
+/* The tensor {n, k}, which must live as long as the model, read as {k, n}. */
 td_status td_build_transpose(const td_builder *b, const td_tensor *t, const td_tensor **out,
                              td_err *err);
 

@@ -107,6 +107,7 @@ static td_status get_uniform(const td_checkpoint *ckpt, td_setting s, bool requi
 /* ---- sizes ---- */
 
 static const td_setting set_n_layer = {"block_count", "num_hidden_layers|n_layer|num_layers"};
+static const td_setting set_n_draft = {"nextn_predict_layers", NULL};
 static const td_setting set_n_embd = {"embedding_length", "hidden_size|n_embd|d_model"};
 static const td_setting set_n_ctx = {"context_length",
                                      "max_position_embeddings|n_positions|n_ctx|seq_length"};
@@ -138,6 +139,7 @@ static td_status read_heads(td_config *c, const td_checkpoint *ckpt, const td_co
         return td_fail(err, TD_ERR_FORMAT, "%s %d is not a multiple of %s %d",
                        td_config_name(ckpt, set_n_head), c->n_head,
                        td_config_name(ckpt, set_n_head_kv), c->n_head_kv);
+    if (d->mla) return td_config_read_mla(c, ckpt, err);
     const bool is_hf = td_checkpoint_get_kind(ckpt) == TD_CHECKPOINT_HF;
     c->head_dim = is_hf && d->head_dim ? d->head_dim : c->n_embd / c->n_head;
     TD_TRY(td_config_get_int(ckpt, set_head_dim, false, 1, 65536, &c->head_dim, err));
@@ -159,6 +161,9 @@ static td_status read_heads(td_config *c, const td_checkpoint *ckpt, const td_co
 static td_status read_sizes(td_config *c, const td_checkpoint *ckpt, const td_config_defaults *d,
                             td_err *err) {
     TD_TRY(td_config_get_int(ckpt, set_n_layer, true, 1, TD_MAX_LAYERS, &c->n_layer, err));
+    int n_draft = 0; /* GGUF counts the layers that predict further tokens, too: the last ones */
+    TD_TRY(td_config_get_int(ckpt, set_n_draft, false, 0, c->n_layer - 1, &n_draft, err));
+    c->n_layer -= n_draft;
     TD_TRY(td_config_get_int(ckpt, set_n_embd, true, 1, MAX_WIDTH, &c->n_embd, err));
     c->n_ctx_train = d->n_ctx_train ? d->n_ctx_train : 2048;
     TD_TRY(td_config_get_int(ckpt, set_n_ctx, td_checkpoint_get_kind(ckpt) == TD_CHECKPOINT_GGUF, 1,
@@ -231,11 +236,12 @@ td_status td_config_read(td_config *c, const td_checkpoint *ckpt, const td_confi
     TD_TRY(read_sizes(c, ckpt, d, err));
     TD_TRY(read_eps(c, ckpt, d, err));
     TD_TRY(read_activation(c, ckpt, err));
-    TD_TRY(read_n_rot(c, ckpt, d, err));
+    if (!d->mla) TD_TRY(read_n_rot(c, ckpt, d, err));
     TD_TRY(td_config_read_rope(c, ckpt, d, err));
     double scale = 1.0 / sqrt((double)c->head_dim);
     TD_TRY(td_config_get_float(ckpt, set_scale, &scale, err));
     c->attention_scale = (float)scale;
+    if (d->mla) TD_TRY(td_config_read_mla_scale(c, ckpt, err));
     int n_expert = 0;
     TD_TRY(td_config_get_int(ckpt, set_n_expert, false, 0, INT_MAX, &n_expert, err));
     if (n_expert > 0 && !d->experts)

@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "format/checkpoint.h"
 #include "ops/elementwise.h"
+#include "ops/mla.h"
 #include "ops/rope.h"
 #include "ops/router.h"
 
@@ -40,6 +41,7 @@ typedef struct td_config {
     bool parallel;           /* attention and MLP both read the layer's input */
     td_router_config router; /* n_expert 0: no layer has experts */
     int n_ff_expert;         /* width of an expert */
+    td_mla_config mla;       /* n_rank_kv 0: attention is the usual one */
     int n_ff_shared;         /* width of the MLP that all tokens take beside the experts; 0: none */
 } td_config;
 
@@ -78,6 +80,7 @@ typedef struct td_config_defaults {
     int n_head_kv;            /* [n_head] */
     td_activation activation; /* [silu]; what the file says wins */
     bool ff_is_4_embd;        /* the MLP's width may be absent */
+    bool mla;                 /* heads are described as MLA's are: td_config_read fills mla */
     bool experts;             /* a mixture of experts is not refused: td_config_read_experts */
 } td_config_defaults;
 
@@ -94,6 +97,11 @@ td_status td_config_read_rope(td_config *config, const td_checkpoint *ckpt,
 /* config_experts.c: fills router, n_ff_expert and n_ff_shared, and marks the layers with experts.
  * What the file leaves unsaid stays as the caller has set it; n_ff_expert 0: the MLP's width. */
 td_status td_config_read_experts(td_config *config, const td_checkpoint *ckpt, td_err *err);
+
+/* config_mla.c: fills mla and n_rot, head_dim (of queries) and attention_scale but for YaRN's part
+ * of it, which needs the rope's settings: td_config_read_mla_scale. */
+td_status td_config_read_mla(td_config *config, const td_checkpoint *ckpt, td_err *err);
+td_status td_config_read_mla_scale(td_config *config, const td_checkpoint *ckpt, td_err *err);
 
 /* config_window.c: fills config->window, 0 if the file has none. */
 td_status td_config_read_window(td_config *config, const td_checkpoint *ckpt, td_err *err);

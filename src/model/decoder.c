@@ -104,6 +104,7 @@ static td_status attention(const td_decoder_builder *s, td_err *err) {
     td_module *attn;
     TD_TRY(td_build_module(&s->b, s->node, td_either(spec->names.attention, "self_attn"),
                            spec->classes.attention, &attn, err));
+    if (s->c->mla.n_rank_kv > 0) return td_decoder_mla(s, attn, err);
     const td_part_name qkv = {td_either(spec->names.qkv, "qkv_proj"), "attn_qkv"};
     const bool fused =
         s->b.is_hf ? spec->qkv != TD_QKV_SPLIT : td_build_find(&s->b, attn, qkv, "weight") != NULL;
@@ -267,7 +268,8 @@ static td_status ropes(const td_decoder_builder *s, td_err *err) {
 }
 
 td_status td_decoder_build(td_model *m, const td_decoder_spec *spec, td_err *err) {
-    const int per_layer = 9 + 3 * m->config.router.n_expert; /* linears */
+    const int n_head = m->config.mla.n_rank_kv > 0 ? m->config.n_head : 0;
+    const int per_layer = 11 + 3 * n_head + 3 * m->config.router.n_expert; /* linears */
     td_decoder_builder s = {
         .b = {.model = m,
               .is_hf = td_checkpoint_get_kind(m->ckpt) == TD_CHECKPOINT_HF,

@@ -18,6 +18,13 @@ static void add_block(td_step *step, const td_config *c, const td_norm *post, fl
     td_add_forward(step, h, x, m, c->n_embd);
 }
 
+static void attention(const td_model *m, td_step *step, td_workspace *ws, int i, float *x) {
+    if (m->layers[i].mla.n_head)
+        td_latent_attention(m, step, ws, i, x);
+    else
+        td_self_attention(m, step, ws, i, x);
+}
+
 static void mlp_or_experts(const td_model *m, td_step *step, td_workspace *ws, int i, float *x) {
     if (m->layers[i].experts.n_expert)
         td_mixture(m, step, ws, i, x);
@@ -35,7 +42,7 @@ static void parallel_layer(const td_model *m, td_step *step, td_workspace *ws, i
         td_norm_forward(step, &l->mlp_norm, ws->h, ws->y, n);
     else
         memcpy(ws->y, ws->x, (size_t)n * (size_t)c->n_embd * sizeof *ws->y);
-    td_self_attention(m, step, ws, i, ws->x);
+    attention(m, step, ws, i, ws->x);
     mlp_or_experts(m, step, ws, i, ws->y);
     td_add_forward(step, ws->h, ws->x, n, c->n_embd);
     td_add_forward(step, ws->h, ws->y, n, c->n_embd);
@@ -46,7 +53,7 @@ static void sequential_layer(const td_model *m, td_step *step, td_workspace *ws,
     const td_layer *l = &m->layers[i];
     const int n = step->batch->n;
     norm_or_copy(step, &l->attn_norm, ws->h, ws->x, n, c->n_embd);
-    td_self_attention(m, step, ws, i, ws->x);
+    attention(m, step, ws, i, ws->x);
     add_block(step, c, &l->attn_post_norm, ws->x, ws->h, n);
 
     norm_or_copy(step, &l->mlp_norm, ws->h, ws->x, n, c->n_embd);

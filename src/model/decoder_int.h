@@ -27,4 +27,7 @@ td_status td_decoder_mlp(const td_decoder_builder *s, td_module *mlp, int n_ff, 
 /* decoder_experts.c: router, experts and the MLP beside them. */
 td_status td_decoder_experts(const td_decoder_builder *s, td_err *err);
 
+/* decoder_mla.c: the projections of multi-head latent attention. */
+td_status td_decoder_mla(const td_decoder_builder *s, td_module *attn, td_err *err);
+
 #endif

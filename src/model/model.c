@@ -8,12 +8,15 @@
 #include "model/archs.h"
 
 static const td_arch *const archs[] = {
-    &td_arch_cohere2, &td_arch_command_r, &td_arch_ernie4_5,   &td_arch_falcon,
-    &td_arch_gemma,   &td_arch_gemma2,    &td_arch_gemma3,     &td_arch_glm4,
-    &td_arch_gpt2,    &td_arch_gpt_neox,  &td_arch_granite,    &td_arch_internlm2,
-    &td_arch_llama,   &td_arch_minicpm,   &td_arch_mistral,    &td_arch_olmo2,
-    &td_arch_phi3,    &td_arch_qwen2,     &td_arch_qwen3,      &td_arch_qwen3_moe,
-    &td_arch_smollm3, &td_arch_spark2_5,  &td_arch_starcoder2, NULL};
+    &td_arch_cohere2,     &td_arch_command_r,   &td_arch_deepseek2,
+    &td_arch_deepseek_v2, &td_arch_deepseek_v3, &td_arch_ernie4_5,
+    &td_arch_falcon,      &td_arch_gemma,       &td_arch_gemma2,
+    &td_arch_gemma3,      &td_arch_glm4,        &td_arch_gpt2,
+    &td_arch_gpt_neox,    &td_arch_granite,     &td_arch_internlm2,
+    &td_arch_llama,       &td_arch_minicpm,     &td_arch_mistral,
+    &td_arch_olmo2,       &td_arch_phi3,        &td_arch_qwen2,
+    &td_arch_qwen3,       &td_arch_qwen3_moe,   &td_arch_smollm3,
+    &td_arch_spark2_5,    &td_arch_starcoder2,  NULL};
 
 const td_arch *const *td_arch_list(void) { return archs; }
 
@@ -119,11 +122,17 @@ td_status td_model_describe(const td_checkpoint *ckpt, td_strbuf *out, bool json
 }
 
 void td_model_kv_shapes(const td_model *m, td_kv_shape *shapes) {
-    for (int i = 0; i < m->config.n_layer; i++)
-        shapes[i] =
-            (td_kv_shape){.n_head_kv = m->config.n_head_kv,
-                          .head_dim = m->config.head_dim,
-                          .window = m->config.layers[i] & TD_LAYER_LOCAL ? m->config.window : 0};
+    const td_config *c = &m->config;
+    for (int i = 0; i < c->n_layer; i++) {
+        shapes[i] = (td_kv_shape){.n_head_kv = c->n_head_kv,
+                                  .k_dim = c->head_dim,
+                                  .v_dim = c->head_dim,
+                                  .window = c->layers[i] & TD_LAYER_LOCAL ? c->window : 0};
+        if (c->mla.n_rank_kv == 0) continue;
+        shapes[i].n_head_kv = 1;
+        shapes[i].k_dim = c->mla.n_rot;
+        shapes[i].v_dim = c->mla.n_rank_kv;
+    }
 }
 
 int td_model_rope_switch(const td_model *m) {
@@ -144,7 +153,9 @@ size_t td_model_act_max(const td_model *m, int m_max) {
     const size_t one = (size_t)m_max * (size_t)td_model_k_max(m);
     const size_t width = (size_t)(c->n_ff_expert > c->n_embd ? c->n_ff_expert : c->n_embd);
     const size_t pairs = (size_t)m_max * (size_t)c->router.n_used * width;
-    return one > pairs ? one : pairs;
+    const size_t heads = td_mla_act_max(&c->mla, c->n_head, m_max);
+    const size_t most = one > pairs ? one : pairs;
+    return most > heads ? most : heads;
 }
 
 /* ---- workspace ---- */
@@ -154,14 +165,19 @@ enum { N_BUFFER = 15 };
 
 static void buffer_widths(const td_config *c, size_t widths[N_BUFFER]) {
     const size_t n_q = (size_t)c->n_head * (size_t)c->head_dim;
-    const size_t n_kv = (size_t)c->n_head_kv * (size_t)c->head_dim;
+    size_t n_k = (size_t)c->n_head_kv * (size_t)c->head_dim, n_v = n_k;
+    if (c->mla.n_rank_kv > 0) { /* the projections to its latents */
+        n_k = (size_t)c->mla.n_rank_kv + (size_t)c->mla.n_rot;
+        n_v = (size_t)c->mla.n_rank_q;
+    }
     const size_t n_embd = (size_t)c->n_embd, n_rot = (size_t)c->n_rot;
     const size_t n_ff = (size_t)(c->n_ff > c->n_ff_shared ? c->n_ff : c->n_ff_shared);
     const size_t n_rot_local = c->n_rot_local ? (size_t)c->n_rot_local : n_rot;
+    const size_t n_o = c->mla.n_rank_kv > 0 ? (size_t)c->n_head * (size_t)c->mla.n_v : n_q;
     const size_t n_expert = (size_t)c->router.n_expert, n_used = (size_t)c->router.n_used;
     const size_t n_mixed = n_expert ? n_embd : 0;
-    const size_t all[N_BUFFER] = {n_embd,      n_embd,  n_embd,   n_q,    n_q,
-                                  n_kv,        n_kv,    n_ff,     n_ff,   n_rot,
+    const size_t all[N_BUFFER] = {n_embd,      n_embd,  n_embd,   n_q,    n_o,
+                                  n_k,         n_v,     n_ff,     n_ff,   n_rot,
                                   n_rot_local, n_mixed, n_expert, n_used, n_used};
     memcpy(widths, all, sizeof all);
 }
@@ -174,7 +190,10 @@ td_status td_workspace_bytes(size_t *out, const td_config *c, int m_max, td_err 
     size_t widths[N_BUFFER];
     const td_experts_sizes sizes = experts_sizes(c);
     buffer_widths(c, widths);
+    size_t more;
     TD_TRY(td_experts_work_bytes(out, &sizes, m_max, err));
+    TD_TRY(td_mla_work_bytes(&more, &c->mla, c->n_head, m_max, err));
+    TD_TRY(td_add_size(out, *out, more, "workspace", err));
     for (int i = 0; i < N_BUFFER; i++) {
         size_t bytes;
         TD_TRY(td_mul_size(&bytes, widths[i] * sizeof(float), (size_t)m_max, "workspace", err));
@@ -208,6 +227,7 @@ td_status td_workspace_init(td_workspace *ws, td_arena *arena, const td_config *
                          .router_logits = at[12],
                          .expert_weight = at[13],
                          .chosen = at[14]};
+    TD_TRY(td_mla_work_init(&ws->mla, arena, &c->mla, c->n_head, m_max, err));
     return td_experts_work_init(&ws->experts, arena, &sizes, m_max, err);
 }
 

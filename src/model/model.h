@@ -13,6 +13,7 @@
 #include "ops/experts.h"
 #include "ops/kv_cache.h"
 #include "ops/linear.h"
+#include "ops/mla.h"
 #include "ops/rope.h"
 #include "ops/router.h"
 
@@ -32,6 +33,7 @@ typedef struct td_workspace {
     float *expert_weight; /* [m][n_used] */
     int32_t *chosen;      /* [m][n_used] */
     td_experts_work experts;
+    td_mla_work mla;
 } td_workspace;
 
 typedef struct td_arch {
@@ -48,8 +50,12 @@ typedef struct td_arch {
 typedef struct td_layer {
     td_norm attn_norm, attn_post_norm; /* before attention, and of its output before it is added */
     td_linear q_proj, k_proj, v_proj, o_proj;
-    td_norm q_norm, k_norm; /* of each head, or of all heads together */
-    td_linear attn_gate;    /* one number per head, whose sigmoid scales its output */
+    td_norm q_norm, k_norm;        /* of each head, or of all heads together */
+    td_linear q_a_proj, kv_a_proj; /* MLA: to the latents of queries, and of keys and values; then
+                                      q_proj goes on from the first */
+    td_norm q_a_norm, kv_a_norm;
+    td_mla mla;
+    td_linear attn_gate; /* one number per head, whose sigmoid scales its output */
     td_norm mlp_norm, mlp_post_norm;
     td_linear gate_proj, up_proj, down_proj; /* the MLP; in layers with experts the one beside them
                                               */
@@ -87,6 +93,7 @@ struct td_model {
     td_linear **linears; /* owned by the arena; every bound linear, in module order */
     int n_linear, max_linear;
     td_part *parts, *last_part; /* owned by the arena; all that is bound, in module order */
+    bool materialize;           /* MLA: prompt tokens take the materialized form */
     bool neox_gguf; /* GGUF files have the pairs that rotate together half a head apart */
     td_arena arena;
 };

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "ops/attention_int.h"
+
 typedef struct attention_job {
     const td_step *step;
     const td_kv_layer *layer;
@@ -18,17 +20,19 @@ static void attend(const attention_job *job, int i_token, int head) {
     const td_attention_spec *spec = job->spec;
     const td_kv_layer *layer = job->layer;
     const td_kv_shape *shape = &layer->shape;
-    const int position = job->step->batch->position[i_token], head_dim = shape->head_dim;
+    const int position = job->step->batch->position[i_token];
+    const int k_dim = shape->k_dim, v_dim = shape->v_dim;
     const int *page_of =
         layer->page_of + (ptrdiff_t)job->step->batch->sequence[i_token] * layer->n_block;
     const int head_kv = head / (spec->n_head / shape->n_head_kv);
-    const ptrdiff_t at = ((ptrdiff_t)i_token * spec->n_head + head) * head_dim;
-    const float *q = job->q + at;
-    float *acc = job->out + at;
+    const ptrdiff_t item = (ptrdiff_t)i_token * spec->n_head + head;
+    const float *q = job->q + item * k_dim;
+    float *acc = job->out + item * v_dim;
 
-    memset(acc, 0, (size_t)head_dim * sizeof *acc);
+    memset(acc, 0, (size_t)v_dim * sizeof *acc);
     /* A sink is a logit that was there before the first position and has no value. */
-    float max = spec->sinks ? spec->sinks[head] : -INFINITY, sum = spec->sinks ? 1.0f : 0.0f;
+    td_softmax s = {-INFINITY, 0};
+    if (spec->sinks) s = (td_softmax){spec->sinks[head], 1};
     int first = 0;
     if (shape->window > 0 && position >= shape->window) first = position - shape->window + 1;
     for (int block = first / TD_KV_PAGE; block <= position / TD_KV_PAGE; block++) {
@@ -37,28 +41,26 @@ static void attend(const attention_job *job, int i_token, int head) {
         const int to = position - base < TD_KV_PAGE ? position - base + 1 : TD_KV_PAGE;
         const uint8_t *k = td_kv_row(&layer->k, layer, page_of[block], head_kv, from);
         const uint8_t *v = td_kv_row(&layer->v, layer, page_of[block], head_kv, from);
-        float p[TD_KV_PAGE];
-        kernels->attn_score[layer->k.dtype](p, q, k, to - from, head_dim, spec->scale);
-        if (spec->softcap > 0) kernels->softcap(p, to - from, spec->softcap);
-        const float block_max = kernels->max(p, to - from);
-        if (block_max > max) { /* what was summed so far was relative to a smaller maximum */
-            float factor = max;
-            kernels->exp_sum(&factor, 1, block_max);
-            sum *= factor;
-            kernels->scale(acc, factor, head_dim);
-            max = block_max;
+        float p[TD_KV_PAGE], of_value[TD_KV_PAGE];
+        kernels->attn_score[layer->k.dtype](p, q, k, to - from, k_dim, spec->scale);
+        if (spec->q_value) {
+            kernels->attn_score[layer->v.dtype](of_value, spec->q_value + item * v_dim, v,
+                                                to - from, v_dim, spec->scale);
+            kernels->add(p, of_value, to - from);
         }
-        sum += kernels->exp_sum(p, to - from, max);
-        kernels->attn_value[layer->v.dtype](acc, p, v, to - from, head_dim);
+        if (spec->softcap > 0) kernels->softcap(p, to - from, spec->softcap);
+        td_softmax_block(kernels, &s, p, to - from, acc, v_dim);
+        kernels->attn_value[layer->v.dtype](acc, p, v, to - from, v_dim);
     }
-    kernels->scale(acc, 1.0f / sum, head_dim);
+    kernels->scale(acc, 1.0f / s.sum, v_dim);
 }
 
 static void attend_items(void *context, int begin, int end, int i_thread) {
     (void)i_thread;
     const attention_job *job = context;
     const int n_head = job->spec->n_head;
-    for (int i = begin; i < end; i++) attend(job, i / n_head, i % n_head);
+    for (int i = begin; i < end; i++)
+        if (!job->spec->skip || !job->spec->skip[i / n_head]) attend(job, i / n_head, i % n_head);
 }
 
 void td_attention_forward(td_step *step, int i_layer, const td_attention_spec *spec, const float *q,

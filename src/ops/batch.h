@@ -14,6 +14,8 @@ typedef struct td_batch {
     const int32_t *length;   /* [n] tokens known of its sequence, those still waiting included: what
                                 LongRoPE depends on.  When it crosses the model's limit, the whole
                                 sequence is evaluated again */
+    const uint8_t
+        *is_prompt; /* [n] whether the token came in, and was not sampled here; NULL: all */
 } td_batch;
 
 #endif

@@ -17,6 +17,8 @@ static const struct {
 
 const char *td_kv_dtype_name(td_kv_dtype dtype) { return kv_dtypes[dtype].name; }
 
+td_dtype td_kv_dtype_blocks(td_kv_dtype dtype) { return kv_dtypes[dtype].dtype; }
+
 static td_status row_bytes(size_t *out, td_kv_dtype dtype, int head_dim, td_err *err) {
     const td_dtype_info *info = td_dtype_get_info((int)kv_dtypes[dtype].dtype);
     if (head_dim % info->block_elems != 0)
@@ -45,10 +47,10 @@ static td_status count_pages(int *out, const td_kv_shape *shape, const td_kv_spe
 }
 
 /* Of the keys or the values of a layer. */
-static td_status store_bytes(size_t *out, const td_kv_shape *shape, td_kv_dtype dtype, int n_page,
-                             td_err *err) {
+static td_status store_bytes(size_t *out, const td_kv_shape *shape, int dim, td_kv_dtype dtype,
+                             int n_page, td_err *err) {
     size_t row;
-    TD_TRY(row_bytes(&row, dtype, shape->head_dim, err));
+    TD_TRY(row_bytes(&row, dtype, dim, err));
     TD_TRY(td_mul_size(out, (size_t)shape->n_head_kv * TD_KV_PAGE, row, "KV cache", err));
     return td_mul_size(out, *out, (size_t)n_page, "KV cache", err);
 }
@@ -59,20 +61,22 @@ td_status td_kv_cache_bytes(size_t *out, const td_kv_spec *spec, td_err *err) {
         size_t k, v;
         int n_page = 0;
         TD_TRY(count_pages(&n_page, &spec->shapes[i], spec, err));
-        TD_TRY(store_bytes(&k, &spec->shapes[i], spec->k_dtype, n_page, err));
-        TD_TRY(store_bytes(&v, &spec->shapes[i], spec->v_dtype, n_page, err));
+        TD_TRY(
+            store_bytes(&k, &spec->shapes[i], spec->shapes[i].k_dim, spec->k_dtype, n_page, err));
+        TD_TRY(
+            store_bytes(&v, &spec->shapes[i], spec->shapes[i].v_dim, spec->v_dtype, n_page, err));
         TD_TRY(td_add_size(out, *out, k, "KV cache", err));
         TD_TRY(td_add_size(out, *out, v, "KV cache", err));
     }
     return TD_OK;
 }
 
-static td_status store_init(td_kv_store *store, const td_kv_layer *layer, td_kv_dtype dtype,
-                            td_err *err) {
+static td_status store_init(td_kv_store *store, const td_kv_layer *layer, int dim,
+                            td_kv_dtype dtype, td_err *err) {
     size_t bytes;
     store->dtype = dtype;
-    TD_TRY(row_bytes(&store->row_bytes, dtype, layer->shape.head_dim, err));
-    TD_TRY(store_bytes(&bytes, &layer->shape, dtype, layer->n_page, err));
+    TD_TRY(row_bytes(&store->row_bytes, dtype, dim, err));
+    TD_TRY(store_bytes(&bytes, &layer->shape, dim, dtype, layer->n_page, err));
     store->data = td_malloc_aligned(bytes);
     if (store->data) return TD_OK;
     return td_fail_nomem(err, "the KV cache (a smaller context -c needs less)", bytes);
@@ -88,8 +92,8 @@ static td_status layer_init(td_kv_layer *layer, const td_kv_spec *spec, td_err *
     layer->kept_from = td_calloc((size_t)spec->n_seq, sizeof(int));
     if (!layer->free_pages || !layer->page_of || !layer->kept_from)
         return td_fail_nomem(err, "the page tables of the KV cache", n_entry * sizeof(int));
-    TD_TRY(store_init(&layer->k, layer, spec->k_dtype, err));
-    TD_TRY(store_init(&layer->v, layer, spec->v_dtype, err));
+    TD_TRY(store_init(&layer->k, layer, layer->shape.k_dim, spec->k_dtype, err));
+    TD_TRY(store_init(&layer->v, layer, layer->shape.v_dim, spec->v_dtype, err));
     for (int i = 0; i < layer->n_page; i++) layer->free_pages[i] = layer->n_page - 1 - i;
     for (size_t i = 0; i < n_entry; i++) layer->page_of[i] = -1;
     return TD_OK;
@@ -254,17 +258,17 @@ static void write_rows(void *context, int begin, int end, int i_thread) {
     const td_kernels *kernels = job->step->kernels;
     const td_kv_layer *layer = job->layer;
     const td_batch *batch = job->step->batch;
-    const int head_dim = layer->shape.head_dim;
+    const int k_dim = layer->shape.k_dim, v_dim = layer->shape.v_dim;
     for (int i = begin; i < end; i++) {
         const int position = batch->position[i], in_page = position % TD_KV_PAGE;
         const int page =
             layer->page_of[(ptrdiff_t)batch->sequence[i] * layer->n_block + position / TD_KV_PAGE];
         for (int h = 0; h < layer->shape.n_head_kv; h++) {
-            const ptrdiff_t src = ((ptrdiff_t)i * layer->shape.n_head_kv + h) * head_dim;
+            const ptrdiff_t item = (ptrdiff_t)i * layer->shape.n_head_kv + h;
             write_row(kernels, layer->k.dtype, td_kv_row(&layer->k, layer, page, h, in_page),
-                      job->k + src, head_dim);
+                      job->k + item * k_dim, k_dim);
             write_row(kernels, layer->v.dtype, td_kv_row(&layer->v, layer, page, h, in_page),
-                      job->v + src, head_dim);
+                      job->v + item * v_dim, v_dim);
         }
     }
 }

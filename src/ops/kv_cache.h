@@ -19,8 +19,9 @@ enum { TD_KV_PAGE = 64 };
 
 /* What one layer keeps; given by the model. */
 typedef struct td_kv_shape {
-    int n_head_kv, head_dim;
-    int window; /* positions a query sees, itself included; 0: all */
+    int n_head_kv;
+    int k_dim, v_dim; /* of one head */
+    int window;       /* positions a query sees, itself included; 0: all */
 } td_kv_shape;
 
 /* The cache of one engine. */
@@ -67,6 +68,9 @@ struct td_kv_cache {
 /* "f16" and so on, never NULL. */
 const char *td_kv_dtype_name(td_kv_dtype dtype);
 
+/* The blocks that its rows are made of. */
+td_dtype td_kv_dtype_blocks(td_kv_dtype dtype);
+
 /* TD_ERR_ARGUMENT if a type does not fit the width of a head: the blocks of Q8_0 and Q4_0 hold 32
  * elements. */
 td_status td_kv_cache_create(td_kv_cache **out, const td_kv_spec *spec, td_err *err);
@@ -106,7 +110,9 @@ td_status td_kv_cache_visit(td_kv_cache *kv, int seq, int i_layer, int block, in
 
 /* ---- a step ---- */
 
-/* Stores k, v [batch n][n_head_kv * head_dim] at the batch's positions. */
+/* Stores k [batch n][n_head_kv * k_dim] and v [batch n][n_head_kv * v_dim] at the batch's
+ * positions.
+ */
 void td_kv_write(td_step *step, int i_layer, const float *k, const float *v);
 
 #endif

@@ -40,6 +40,44 @@ static void read_transposed(const td_source *s, td_dtype dtype, const uint8_t *d
         memcpy(dst + (size_t)i * size, data + (size_t)(i * s->n + row) * size, size);
 }
 
+/* ---- columns ---- */
+
+td_dtype td_source_columns_dtype(const td_tensor *of) {
+    const td_source *s = of->source;
+    const bool one_scale = s && s->kind == TD_SOURCE_F8 && s->scale_rows == 128 &&
+                           of->map.first % 128 == 0 &&
+                           (of->map.group == 0 || of->map.group >= of->ne[1]);
+    return one_scale ? TD_DTYPE_F8_E4M3 : TD_DTYPE_F32;
+}
+
+/* Blocks down the column: 128 rows of the other tensor share its scale. */
+static void read_f8_column(const td_tensor *of, int64_t column, int64_t k, uint8_t *dst) {
+    const td_source *s = of->source;
+    const int64_t n_scale = (s->k + s->scale_cols - 1) / s->scale_cols;
+    for (int64_t at = 0; at < k; at += 128) {
+        const int64_t first = of->map.first + at, n = k - at < 128 ? k - at : 128;
+        const float d = load_scale(s, first / 128 * n_scale + column / s->scale_cols);
+        memcpy(dst, &d, 4);
+        for (int64_t i = 0; i < n; i++) dst[4 + i] = of->data[(first + i) * s->k + column];
+        dst += 4 + n;
+    }
+}
+
+/* Of each row, the block with the column in it. */
+static void read_column(const td_tensor *of, int64_t column, int64_t k, uint8_t *dst) {
+    uint8_t scratch[TD_MAX_COLUMNS_ROW];
+    float block[256];
+    const td_dtype_info *info = td_dtype_get_info((int)of->dtype);
+    const int64_t i_block = column / info->block_elems,
+                  left = of->ne[0] - i_block * info->block_elems;
+    for (int64_t i = 0; i < k; i++) {
+        const uint8_t *row = td_tensor_row(of, i, scratch);
+        td_dequantize_row(of->dtype, row + (size_t)i_block * (size_t)info->block_bytes, block,
+                          (size_t)(left < info->block_elems ? left : info->block_elems));
+        memcpy(dst + i * 4, &block[column - i_block * info->block_elems], 4);
+    }
+}
+
 /* ---- F8 ---- */
 
 /* Scales that hold for more than 128 columns are repeated. */
@@ -157,6 +195,12 @@ void td_source_read_row(const td_source *s, td_dtype dtype, const uint8_t *data,
                         uint8_t *dst) {
     switch (s->kind) {
     case TD_SOURCE_TRANSPOSED: read_transposed(s, dtype, data, row, dst); return;
+    case TD_SOURCE_COLUMNS:
+        if (dtype == TD_DTYPE_F8_E4M3)
+            read_f8_column(s->of, row, s->k, dst);
+        else
+            read_column(s->of, row, s->k, dst);
+        return;
     case TD_SOURCE_F8: read_f8(s, data, row, dst); return;
     case TD_SOURCE_INT4_PACKED: read_symmetric(s, dtype, data, row, dst); return;
     case TD_SOURCE_GPTQ:
@@ -169,6 +213,13 @@ int td_source_ranges(const td_source *s, td_dtype dtype, const uint8_t *data,
                      td_source_range out[TD_MAX_SOURCE_RANGES]) {
     const size_t n = (size_t)s->n, k = (size_t)s->k;
     size_t n_scale = 0;
+    if (s->kind == TD_SOURCE_COLUMNS && s->of->source)
+        return td_source_ranges(s->of->source, s->of->dtype, s->of->data, out);
+    if (s->kind == TD_SOURCE_COLUMNS) {
+        const size_t before = (size_t)s->of->map.first * td_tensor_row_bytes(s->of);
+        out[0] = (td_source_range){s->of->data + before, s->of->n_bytes};
+        return 1;
+    }
     out[0] = (td_source_range){data, n * k / 2};
     switch (s->kind) {
     case TD_SOURCE_TRANSPOSED: out[0].n = n * k * size_of(dtype); return 1;

@@ -11,6 +11,10 @@
 typedef enum td_source_kind {
     /* data [k][n] of F32, F16 or BF16: GPT-2's Conv1D. */
     TD_SOURCE_TRANSPOSED,
+    /* The columns of another tensor, `of`, whatever that is made of; data is not looked at.
+     * Becomes F32; or F8_E4M3, if `of` is TD_SOURCE_F8 with one scale for 128 rows and begins at
+     * the first of such (td_source_columns_dtype). */
+    TD_SOURCE_COLUMNS,
     /* data [n][k] of F8 E4M3; scales [ceil(n / scale_rows)][ceil(k / scale_cols)] multiply
      * (DeepSeek's weight_scale_inv).  Per channel: scale_rows 1, scale_cols k; per tensor:
      * scale_rows n. Becomes F8_E4M3. */
@@ -41,7 +45,14 @@ struct td_source {
     int64_t group;                  /* inputs that share a scale; the integer kinds */
     const uint8_t *zero;            /* borrowed; GPTQ and AWQ */
     int zero_add;                   /* 1 in GPTQ's first format, else 0 */
+    const td_tensor *of;            /* borrowed; of COLUMNS, its rows of at most
+                                       TD_MAX_COLUMNS_ROW bytes */
 };
+
+enum { TD_MAX_COLUMNS_ROW = 16384 };
+
+/* What the columns of a tensor become. */
+td_dtype td_source_columns_dtype(const td_tensor *of);
 
 /* What td_tensor_row() does for a tensor with a source; `row` is a row of the whole, not of a view.
  */

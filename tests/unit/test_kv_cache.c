@@ -16,8 +16,8 @@
 
 enum { N_CTX = 500, N_SEQ = 3, BATCH = 50, N_HEAD = 4, N_HEAD_KV = 2, HEAD_DIM = 32, N_LAYER = 2 };
 static const td_kv_shape shapes[N_LAYER] = {
-    {N_HEAD_KV, HEAD_DIM, 0 },
-    {N_HEAD_KV, HEAD_DIM, 70}
+    {N_HEAD_KV, HEAD_DIM, HEAD_DIM, 0 },
+    {N_HEAD_KV, HEAD_DIM, HEAD_DIM, 70}
 };
 
 /* Something to store that tells layer, sequence, position and element apart. */
@@ -74,10 +74,10 @@ static void write_span(fixture *f, int seq, int from, int to) {
 
 static const float sinks[N_HEAD] = {-3, 0.5f, 4, 90};
 static const td_attention_spec specs[] = {
-    {N_HEAD, 0.5f, 0,    NULL },
-    {N_HEAD, 0.5f, 1.5f, NULL },
-    {N_HEAD, 0.5f, 0,    sinks},
-    {N_HEAD, 0.5f, 3,    sinks},
+    {.n_head = N_HEAD, .scale = 0.5f                  },
+    {                .n_head = N_HEAD,              .scale = 0.5f,                                .softcap = 1.5f},
+    { .n_head = N_HEAD, .scale = 0.5f,                                .sinks = sinks},
+    {                   .n_head = N_HEAD,                 .scale = 0.5f, .softcap = 3, .sinks = sinks},
 };
 
 /* A row of value_at as the cache keeps it. */
@@ -173,7 +173,7 @@ static void test_attention(void **state) {
 /* Blocks of 32 do not fit heads of 80, and the message says so. */
 static void test_head_dim(void **state) {
     (void)state;
-    const td_kv_shape odd = {2, 80, 0};
+    const td_kv_shape odd = {2, 80, 80, 0};
     td_kv_spec spec = {&odd, 1, TD_KV_DTYPE_F16, TD_KV_DTYPE_Q8_0, 1, 100, 10};
     td_kv_cache *kv;
     size_t bytes;
