@@ -114,16 +114,23 @@ typedef enum td_kv_type {
 /* Called while loading with the stage and the bytes done and to do; return false to cancel. */
 typedef bool td_progress_fn(void *user, const char *stage, uint64_t done, uint64_t total);
 
+enum { TD_N_CTX_LARGEST = -1 }; /* as many positions as the model has and memory is left for */
+
 /* Zero means the default. */
 typedef struct td_engine_options {
-    const char *model_path; /* a GGUF file, or the first of several */
+    const char *model_path; /* a GGUF file, or the first of several, or a Hugging Face folder */
     int n_thread;           /* default: the CPUs this process may use */
-    int n_ctx;              /* positions per sequence; default: the model's, at most 4096 */
+    int n_ctx;              /* positions per sequence; default: the model's, at most 4096; or
+                               TD_N_CTX_LARGEST */
     int n_seq;              /* sequences at a time; default 1 */
     int n_batch;            /* tokens per forward pass; default 512 */
     td_mode mode;
     td_kv_type kv_type;       /* of keys, and of values unless: */
     td_kv_type kv_value_type; /* default: as kv_type */
+    bool experts_on_disk;     /* experts stay in the file, also if they would fit into memory */
+    bool materialize_prompt;  /* multi-head latent attention: prompt tokens take the materialized
+                                 form, not the absorbed one (DESIGN, "Numbers on the CPU") */
+    bool count_experts;       /* for td_engine_expert_counts() */
     const char *dump_pattern; /* glob over tensor names ("layers.3.*"); NULL: no dump */
     const char *dump_dir;     /* where the .npy files go; must exist */
     td_progress_fn *progress; /* may be NULL */
@@ -147,6 +154,10 @@ typedef struct td_engine_info {
 } td_engine_info;
 
 TD_API void td_engine_get_info(const td_engine *engine, td_engine_info *info);
+
+/* How often each expert of a layer was chosen since the engine was made: *n_expert counts, borrowed
+ * from the engine; NULL and 0 for a layer without experts, or if count_experts was not set. */
+TD_API const uint64_t *td_engine_expert_counts(const td_engine *engine, int i_layer, int *n_expert);
 
 /* Stops the step under way (it returns TD_ERR_CANCELLED at the next layer) or else the next one.
  * Async-signal-safe. */

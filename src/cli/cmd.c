@@ -38,9 +38,15 @@ static const td_option compute_rows[] = {
      .help = "the same for the keys alone"},
     {.name = "cache-type-v", .type = TD_OPTION_CHOICE, .value = KV_TYPES, .aliases = "-ctv",
      .help = "the same for the values alone"},
+    {.name = "experts-on-disk", .type = TD_OPTION_BOOL, .env = "TANDEM_EXPERTS_ON_DISK",
+     .help = "leave the experts of a mixture in the file and read what the router names, even if "
+             "memory would hold them"},
+    {.name = "materialize-prompt", .type = TD_OPTION_BOOL, .env = "TANDEM_MATERIALIZE_PROMPT",
+     .help = "multi-head latent attention: make keys and values of prompt tokens from the latents, "
+             "in place of the absorbed form (KTransformers' absorb_for_prefill: False)"},
 };
 /* clang-format on */
-const td_option_group td_cmd_compute_options = {"Computation", compute_rows, 6};
+const td_option_group td_cmd_compute_options = {"Computation", compute_rows, 8};
 
 /* clang-format off */
 static const td_option talk_rows[] = {
@@ -164,6 +170,8 @@ td_status td_cmd_engine_options(const td_options *o, td_engine_options *out, td_
     if (out->mode == TD_MODE_EXACT && !(k_fits && v_fits))
         return td_fail(err, TD_ERR_ARGUMENT,
                        "--exact and a KV cache of another type than f32 exclude each other");
+    out->experts_on_disk = td_options_bool(o, "experts-on-disk");
+    out->materialize_prompt = td_options_bool(o, "materialize-prompt");
     out->kv_type = k;
     out->kv_value_type = v;
     /* With --cache-type-k alone the values keep their default, which is not the keys' type. */

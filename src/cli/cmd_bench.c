@@ -9,6 +9,8 @@
 #include "cli/out.h"
 #include "jobs/bench.h"
 
+enum { LOAD_PROMPT = 16 }; /* tokens */
+
 /* clang-format off */
 static const td_option rows[] = {
     {.name = "prompt-tokens", .short_name = 'p', .type = TD_OPTION_INT, .max = 1 << 20,
@@ -20,11 +22,14 @@ static const td_option rows[] = {
     {.name = "repetitions", .short_name = 'r', .type = TD_OPTION_INT, .min = 1,
      .max = TD_BENCH_MAX_RUN, .def = "5", .value = "N",
      .help = "runs of each, after one that warms up"},
+    {.name = "load", .type = TD_OPTION_BOOL,
+     .help = "measure loading instead: seconds from the start to the first token of the answer to a "
+             "prompt of 16 tokens, and the memory it took"},
     {.name = "json", .type = TD_OPTION_BOOL,
      .help = "print JSON"},
 };
 /* clang-format on */
-static const td_option_group group = {"Benchmark", rows, 4};
+static const td_option_group group = {"Benchmark", rows, 5};
 
 static const td_option_spec spec = {
     .command = "bench",
@@ -109,11 +114,62 @@ static int measure(const td_options *o, td_engine *engine, bool exact) {
     return TD_EXIT_OK;
 }
 
+/* ---- loading ---- */
+
+/* The bound that DESIGN sets: the file, a tenth of it, and the KV cache. */
+static uint64_t memory_bound(const td_engine_info *info) {
+    return info->weight_bytes + info->weight_bytes / 10 + info->kv_bytes;
+}
+
+static void print_load(const td_options *o, const td_engine_info *info, double first_token,
+                       uint64_t peak) {
+    const double total = info->load_seconds + first_token, mib = 1048576.0;
+    if (td_options_bool(o, "json")) {
+        td_out_text("{\"model\": ");
+        td_out_json(info->model_name, strlen(info->model_name));
+        td_out_printf(
+            ", \"n_thread\": %d, \"load_seconds\": %.6g, \"first_token_seconds\": %.6g,\n",
+            info->n_thread, info->load_seconds, first_token);
+        td_out_printf(" \"weight_bytes\": %llu, \"kv_bytes\": %llu, \"peak_memory_bytes\": %llu, "
+                      "\"memory_bound_bytes\": %llu}\n",
+                      (unsigned long long)info->weight_bytes, (unsigned long long)info->kv_bytes,
+                      (unsigned long long)peak, (unsigned long long)memory_bound(info));
+        return;
+    }
+    td_out_plain(info->model_name, strlen(info->model_name), 0);
+    td_out_printf(", %d threads, CPU level %s\n", info->n_thread, td_cpu_level());
+    td_out_printf(
+        "start to first token %.2f s: loading %.2f s (%.2f GB/s), prompt of %d tokens and "
+        "first token %.2f s\n",
+        total, info->load_seconds, (double)info->weight_bytes * 1e-9 / info->load_seconds,
+        LOAD_PROMPT, first_token);
+    td_out_printf("peak memory %.1f MiB, mapped pages included; file %.1f MiB + 10 %% + KV cache "
+                  "%.1f MiB = %.1f MiB\n",
+                  (double)peak / mib, (double)info->weight_bytes / mib,
+                  (double)info->kv_bytes / mib, (double)memory_bound(info) / mib);
+}
+
+static int measure_load(const td_options *o, td_engine *engine) {
+    double first_token;
+    td_engine_info info;
+    td_engine_stats stats;
+    td_err err;
+    td_interrupt_attach(engine);
+    const td_status status = td_bench_first_token(engine, LOAD_PROMPT, &first_token, &err);
+    td_interrupt_attach(NULL);
+    if (status != TD_OK) return td_cmd_fail(&err);
+    td_engine_get_info(engine, &info);
+    td_engine_get_stats(engine, &stats);
+    print_load(o, &info, first_token, stats.peak_memory_bytes);
+    return TD_EXIT_OK;
+}
+
 static int bench_main(const td_options *o) {
     const char *model;
     int i_next;
     if (!td_cmd_take_model(o, 1, &model, &i_next)) return TD_EXIT_USAGE;
-    const int n_prompt = (int)td_options_int(o, "prompt-tokens");
+    const bool load = td_options_bool(o, "load");
+    const int n_prompt = load ? LOAD_PROMPT : (int)td_options_int(o, "prompt-tokens");
     const int n_gen = (int)td_options_int(o, "gen-tokens");
     td_engine_options options = {.model_path = model,
                                  .n_ctx = (n_prompt > n_gen ? n_prompt : n_gen) + 1};
@@ -122,7 +178,11 @@ static int bench_main(const td_options *o) {
     if (!td_cmd_open_log(o)) return TD_EXIT_FAILURE;
     td_interrupt_install();
     td_engine *engine = td_cmd_load(&options);
-    const int code = engine ? measure(o, engine, options.mode == TD_MODE_EXACT) : TD_EXIT_FAILURE;
+    int code = TD_EXIT_FAILURE;
+    if (engine && load)
+        code = measure_load(o, engine);
+    else if (engine)
+        code = measure(o, engine, options.mode == TD_MODE_EXACT);
     td_engine_free(engine);
     return td_cmd_close_log(code);
 }

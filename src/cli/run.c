@@ -47,6 +47,7 @@ static td_status prepare(td_run *r, td_err *err) {
     const td_run_config *c = r->config;
     if (c->engine.dump_dir && mkdir(c->engine.dump_dir, 0777) != 0 && errno != EEXIST)
         return td_fail_errno(err, errno, "cannot create the folder '%s'", c->engine.dump_dir);
+    if (c->router_stats_path) TD_TRY(td_outfile_open(&r->router_stats, c->router_stats_path, err));
     return c->logprobs_path ? td_outfile_open(&r->logprobs, c->logprobs_path, err) : TD_OK;
 }
 
@@ -85,6 +86,10 @@ static int run_loaded(td_run *r) {
     td_run_print_stats(r);
     if (r->logprobs.stream && td_outfile_commit(&r->logprobs, &err) != TD_OK)
         code = td_cmd_fail(&err);
+    if (r->router_stats.stream &&
+        (td_run_router_stats_write(&r->router_stats, r->engine, &err) != TD_OK ||
+         td_outfile_commit(&r->router_stats, &err) != TD_OK))
+        code = td_cmd_fail(&err);
     if (c->session_path && r->answered && td_sequence_save(r->seq, c->session_path, &err) != TD_OK)
         code = td_cmd_fail(&err);
     return code;
@@ -92,7 +97,10 @@ static int run_loaded(td_run *r) {
 
 static int run_with(td_run *r) {
     td_err err;
-    if (prepare(r, &err) != TD_OK) return td_cmd_fail(&err);
+    if (prepare(r, &err) != TD_OK) {
+        td_outfile_abort(&r->router_stats);
+        return td_cmd_fail(&err);
+    }
     td_interrupt_install();
     r->engine = td_cmd_load(&r->config->engine);
     const int code = r->engine ? run_loaded(r) : TD_EXIT_FAILURE;
@@ -100,6 +108,7 @@ static int run_with(td_run *r) {
     td_sequence_free(r->seq);
     td_engine_free(r->engine);
     td_outfile_abort(&r->logprobs);
+    td_outfile_abort(&r->router_stats);
     return code;
 }
 

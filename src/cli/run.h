@@ -40,12 +40,13 @@ typedef struct td_run_config {
     int n_max;          /* tokens per answer; -1: no limit */
     bool raw;
     bool verbose;
-    const char *vars;            /* --vars; NULL: none */
-    int think;                   /* 1: on, 0: off, -1: as the template likes */
-    const char *template_source; /* NULL: the model's */
-    const char *logprobs_path;   /* NULL: none */
-    const char *session_path;    /* NULL: none */
-    bool has_seed;               /* a seed was given, not drawn */
+    const char *vars;              /* --vars; NULL: none */
+    int think;                     /* 1: on, 0: off, -1: as the template likes */
+    const char *template_source;   /* NULL: the model's */
+    const char *logprobs_path;     /* NULL: none */
+    const char *router_stats_path; /* NULL: none */
+    const char *session_path;      /* NULL: none */
+    bool has_seed;                 /* a seed was given, not drawn */
     td_arena arena;
 } td_run_config;
 
@@ -87,6 +88,12 @@ void td_run_output_end(td_run_output *out);
 td_status td_run_logprobs_write(td_outfile *file, const td_engine *engine, int i_position,
                                 td_token token, const float *logits, td_err *err);
 
+/* ---- run_router.c ---- */
+
+/* {"model", "n_expert", "n_used", "layers": {"3": [counts] ...}}: how often each expert of each
+ * layer was chosen. */
+td_status td_run_router_stats_write(td_outfile *file, const td_engine *engine, td_err *err);
+
 /* ---- run_answer.c ---- */
 
 typedef struct td_run {
@@ -95,8 +102,8 @@ typedef struct td_run {
     td_engine_info info;
     td_sequence *seq;
     td_run_output output;
-    td_outfile logprobs; /* not open: none wanted */
-    bool answered;       /* some turn went well: the sequence is worth a session */
+    td_outfile logprobs, router_stats; /* not open: none wanted */
+    bool answered;                     /* some turn went well: the sequence is worth a session */
 } td_run;
 
 typedef struct td_run_answer {

@@ -212,7 +212,12 @@ static td_status take_template(td_run_config *c, const td_options *o, td_err *er
 static td_status take_engine(td_run_config *c, const td_options *o, td_err *err) {
     TD_TRY(td_cmd_engine_options(o, &c->engine, err));
     c->engine.model_path = c->model;
-    c->engine.n_ctx = (int)td_options_int(o, "ctx-size");
+    if (td_options_source(o, "ctx-size") != TD_OPTION_UNSET) {
+        const int n_ctx = (int)td_options_int(o, "ctx-size");
+        c->engine.n_ctx = n_ctx > 0 ? n_ctx : TD_N_CTX_LARGEST;
+    }
+    c->router_stats_path = td_options_string(o, "router-stats");
+    c->engine.count_experts = c->router_stats_path != NULL;
     const char *const *dump = td_options_pair(o, "dump");
     c->engine.dump_pattern = dump ? dump[0] : NULL;
     c->engine.dump_dir = dump ? dump[1] : NULL;

@@ -59,9 +59,10 @@ static const td_option_group template_group = {"Chat template", template_rows, 3
 
 /* clang-format off */
 static const td_option run_rows[] = {
-    {.name = "ctx-size", .short_name = 'c', .type = TD_OPTION_INT, .max = 1 << 24, .def = "0",
+    {.name = "ctx-size", .short_name = 'c', .type = TD_OPTION_INT, .max = 1 << 24,
      .value = "N", .env = "TANDEM_CTX_SIZE", .aliases = "--ctx --n-ctx --max-model-len",
-     .help = "positions of the context; 0: the model's, at most 4096"},
+     .help = "positions of the context; 0: as many as memory is left for, up to the model's; "
+             "unset: the model's, at most 4096"},
     {.name = "on-full", .type = TD_OPTION_CHOICE, .def = "stop", .value = "stop|shift|error",
      .env = "TANDEM_ON_FULL",
      .help = "when the context is full: end the answer, forget the oldest half, or fail"},
@@ -77,9 +78,11 @@ static const td_option run_rows[] = {
              "likeliest"},
     {.name = "dump", .type = TD_OPTION_PAIR, .value = "PATTERN DIR",
      .help = "write intermediate tensors whose names match (\"layers.3.*\") as .npy into a folder"},
+    {.name = "router-stats", .type = TD_OPTION_STRING, .value = "FILE",
+     .help = "write at the end, as JSON, how often each expert of each layer was chosen"},
 };
 /* clang-format on */
-static const td_option_group run_group = {"Context", run_rows, 7};
+static const td_option_group run_group = {"Context", run_rows, 8};
 
 /* clang-format off */
 static const td_option sampler_rows[] = {

@@ -28,7 +28,7 @@ static td_status check_options(const td_engine_options *o, td_err *err) {
     TD_TRY(check_range("kv_type", (int)o->kv_type, TD_KV_Q4_0, err));
     TD_TRY(check_range("kv_value_type", (int)o->kv_value_type, TD_KV_Q4_0, err));
     TD_TRY(check_range("n_thread", o->n_thread, 4096, err));
-    TD_TRY(check_range("n_ctx", o->n_ctx, 1 << 28, err));
+    if (o->n_ctx != TD_N_CTX_LARGEST) TD_TRY(check_range("n_ctx", o->n_ctx, 1 << 28, err));
     TD_TRY(check_range("n_seq", o->n_seq, 4096, err));
     return check_range("n_batch", o->n_batch, 1 << 16, err);
 }
@@ -49,8 +49,9 @@ static td_status read_names(td_engine *e, td_err *err) {
 }
 
 static td_status open_files(td_engine *e, const td_engine_options *o, td_err *err) {
+    const td_model_options model_options = {.materialize = o->materialize_prompt};
     TD_TRY(td_checkpoint_open(&e->ckpt, o->model_path, err));
-    TD_TRY(td_model_open(&e->model, e->ckpt, err));
+    TD_TRY(td_model_open(&e->model, e->ckpt, &model_options, err));
     if (td_checkpoint_has_vocab(e->ckpt)) {
         TD_TRY(td_checkpoint_read_vocab(e->ckpt, &e->vocab, err));
     } else { /* good for tokens, not for text */
@@ -78,34 +79,70 @@ static td_kv_dtype kv_dtype_of(td_kv_type type, td_mode mode) {
     return mode == TD_MODE_EXACT ? TD_KV_DTYPE_F32 : TD_KV_DTYPE_F16;
 }
 
-/* The context: what was asked for, or the model's (at most DEFAULT_CTX), halved while its KV cache
- * does not fit into the memory that is left. */
-static td_status make_kv_cache(td_engine *e, const td_engine_options *o, td_err *err) {
-    const int n_train = e->model->config.n_ctx_train;
-    td_kv_shape shapes[TD_MAX_LAYERS];
-    td_model_kv_shapes(e->model, shapes);
+td_kv_spec td_engine_kv_spec(const td_engine *e, const td_engine_options *o, td_kv_shape *shapes,
+                             int n_ctx) {
     const td_kv_type v_type = o->kv_value_type ? o->kv_value_type : o->kv_type;
-    td_kv_spec spec = {.shapes = shapes,
-                       .n_layer = e->model->config.n_layer,
-                       .k_dtype = kv_dtype_of(o->kv_type, o->mode),
-                       .v_dtype = kv_dtype_of(v_type, o->mode),
-                       .n_seq = e->n_seq,
-                       .n_ctx = o->n_ctx                ? o->n_ctx
-                                : n_train < DEFAULT_CTX ? n_train
-                                                        : DEFAULT_CTX,
-                       .batch_max = e->n_batch};
+    td_model_kv_shapes(e->model, shapes);
+    return (td_kv_spec){.shapes = shapes,
+                        .n_layer = e->model->config.n_layer,
+                        .k_dtype = kv_dtype_of(o->kv_type, o->mode),
+                        .v_dtype = kv_dtype_of(v_type, o->mode),
+                        .n_seq = e->n_seq,
+                        .n_ctx = n_ctx,
+                        .batch_max = e->n_batch};
+}
+
+static bool kv_fits(td_kv_spec spec, int n_ctx, uint64_t available) {
+    size_t bytes;
+    spec.n_ctx = n_ctx;
+    return td_kv_cache_bytes(&bytes, &spec, NULL) == TD_OK && bytes <= available;
+}
+
+/* The most positions, in whole pages, up to `most`, for which the cache fits. */
+static int largest_context(const td_kv_spec *spec, int most, uint64_t available) {
+    int fits = 0, too_many = most / TD_KV_PAGE + 1;
+    if (kv_fits(*spec, most, available)) return most;
+    while (too_many - fits > 1) {
+        const int middle = fits + (too_many - fits) / 2;
+        if (kv_fits(*spec, middle * TD_KV_PAGE, available))
+            fits = middle;
+        else
+            too_many = middle;
+    }
+    return fits * TD_KV_PAGE < MIN_CTX ? MIN_CTX : fits * TD_KV_PAGE;
+}
+
+/* The context: what was asked for; the largest that fits; or the model's (at most DEFAULT_CTX),
+ * halved while its KV cache does not fit into the memory that is left. */
+static int choose_context(const td_engine *e, const td_engine_options *o, const td_kv_spec *spec,
+                          uint64_t available) {
+    const int n_train = e->model->config.n_ctx_train, most = td_model_ctx_max(e->model);
+    if (o->n_ctx > 0) return o->n_ctx;
+    if (o->n_ctx == TD_N_CTX_LARGEST) {
+        const uint64_t spare = available / 16; /* for what else the process needs */
+        const int n = largest_context(spec, most > 0 && most < n_train ? most : n_train,
+                                      available ? available - spare : UINT64_MAX);
+        td_log(TD_LOG_WARN, "context: %d tokens, the most that %s", n,
+               n < n_train ? "memory is left for" : "the model has");
+        return n;
+    }
+    int n = n_train < DEFAULT_CTX ? n_train : DEFAULT_CTX;
+    while (available && n >= 2 * MIN_CTX && !kv_fits(*spec, n, available)) n /= 2;
+    return n;
+}
+
+static td_status make_kv_cache(td_engine *e, const td_engine_options *o, td_err *err) {
+    const int n_train = e->model->config.n_ctx_train, most = td_model_ctx_max(e->model);
+    td_kv_shape shapes[TD_MAX_LAYERS];
+    td_kv_spec spec = td_engine_kv_spec(e, o, shapes, o->n_ctx);
     const uint64_t available = td_topology_memory_available();
-    const int most = td_model_ctx_max(e->model);
+    spec.n_ctx = choose_context(e, o, &spec, available);
     if (most > 0 && spec.n_ctx > most)
         return td_fail(err, TD_ERR_ARGUMENT,
                        "a context of %d tokens: this model has learned positions, %d of them",
                        spec.n_ctx, most);
     size_t bytes;
-    for (;;) {
-        TD_TRY(td_kv_cache_bytes(&bytes, &spec, err));
-        if (o->n_ctx || available == 0 || bytes <= available || spec.n_ctx < 2 * MIN_CTX) break;
-        spec.n_ctx /= 2;
-    }
+    TD_TRY(td_kv_cache_bytes(&bytes, &spec, err));
     e->n_ctx = spec.n_ctx;
     if (available != 0 && bytes > available)
         td_log(TD_LOG_WARN,
@@ -135,8 +172,9 @@ static td_status make_scratch(td_engine *e, td_err *err) {
     TD_TRY(td_add_size(&total, total, bytes, "scratch", err));
     const size_t batch_bytes = (size_t)e->n_batch * sizeof(int32_t);
     TD_TRY(td_add_size(&total, total,
-                       4 * batch_bytes + (size_t)e->n_out_max * sizeof(int) + 8 * TD_CACHE_LINE,
+                       5 * batch_bytes + (size_t)e->n_out_max * sizeof(int) + 8 * TD_CACHE_LINE,
                        "scratch", err));
+    e->scratch_bytes = total;
     TD_TRY(td_arena_init_fixed(&e->scratch, total, "scratch", err));
     TD_TRY(td_step_scratch_init(&e->step, &e->scratch, n_act, k_max, err));
     TD_TRY(td_workspace_init(&e->ws, &e->scratch, c, e->n_batch, err));
@@ -144,12 +182,23 @@ static td_status make_scratch(td_engine *e, td_err *err) {
     e->batch_position = td_arena_alloc(&e->scratch, batch_bytes);
     e->batch_sequence = td_arena_alloc(&e->scratch, batch_bytes);
     e->batch_length = td_arena_alloc(&e->scratch, batch_bytes);
+    e->batch_is_prompt = td_arena_alloc(&e->scratch, (size_t)e->n_batch);
     e->out_h =
         td_arena_alloc(&e->scratch, (size_t)e->n_out_max * (size_t)c->n_embd * sizeof(float));
     e->logits =
         td_arena_alloc(&e->scratch, (size_t)e->n_out_max * (size_t)c->n_vocab * sizeof(float));
     e->out_rows = td_arena_alloc(&e->scratch, (size_t)e->n_out_max * sizeof(int));
     TD_ASSERT(e->logits && e->out_rows);
+    return TD_OK;
+}
+
+static td_status make_expert_counts(td_engine *e, const td_engine_options *o, td_err *err) {
+    const td_config *c = &e->model->config;
+    const size_t n = (size_t)c->n_layer * (size_t)c->router.n_expert;
+    if (!o->count_experts || n == 0) return TD_OK;
+    e->expert_counts = td_calloc(n, sizeof *e->expert_counts);
+    if (!e->expert_counts) return td_fail_nomem(err, "the experts' counts", n);
+    e->step.expert_counts = e->expert_counts;
     return TD_OK;
 }
 
@@ -164,10 +213,11 @@ static td_status create_parts(td_engine *e, const td_engine_options *o, td_err *
     TD_TRY(td_pool_create(&e->pool, o->n_thread ? o->n_thread : td_topology_n_cpu(), err));
     e->step.pool = e->pool;
     TD_TRY(make_scratch(e, err));
-    TD_TRY(td_engine_pack_weights(e, o, err));
+    TD_TRY(td_engine_load_weights(e, o, err));
     TD_TRY(make_kv_cache(e, o, err));
     e->step.kv = e->kv;
     e->step.cancel = &e->cancel;
+    TD_TRY(make_expert_counts(e, o, err));
     if (e->dump.pattern) {
         e->step.dump = td_dump_write;
         e->step.dump_user = &e->dump;
@@ -208,6 +258,7 @@ void td_engine_free(td_engine *e) {
     td_vocab_clear(&e->vocab);
     td_model_close(e->model);
     td_checkpoint_close(e->ckpt);
+    td_free(e->expert_counts);
     td_free(e->name);
     td_free(e);
 }
@@ -239,6 +290,16 @@ void td_engine_get_info(const td_engine *e, td_engine_info *info) {
 void td_engine_get_stats(const td_engine *e, td_engine_stats *stats) {
     *stats = e->stats;
     stats->peak_memory_bytes = td_topology_peak_memory();
+}
+
+const uint64_t *td_engine_expert_counts(const td_engine *e, int i_layer, int *n_expert) {
+    const td_config *c = &e->model->config;
+    *n_expert = 0;
+    if (!e->expert_counts || i_layer < 0 || i_layer >= c->n_layer ||
+        !e->model->layers[i_layer].experts.n_expert)
+        return NULL;
+    *n_expert = c->router.n_expert;
+    return e->expert_counts + (size_t)i_layer * (size_t)c->router.n_expert;
 }
 
 void td_engine_cancel(td_engine *e) { atomic_store_explicit(&e->cancel, 1, memory_order_relaxed); }

@@ -20,4 +20,11 @@ typedef td_status td_logits_fn(void *user, int i_position, const float *logits, 
 td_status td_engine_eval(td_engine *engine, const td_token *tokens, int n_token, int i_first,
                          td_logits_fn *fn, void *user, td_err *err);
 
+/* What one decoded token reads and one prompt token computes, in the matrices it passes: of
+ * experts, those that are chosen; the output matrix is read, but a prompt does not pass it. */
+typedef struct td_engine_cost {
+    uint64_t weight_bytes, ops;
+} td_engine_cost;
+td_engine_cost td_engine_token_cost(const td_engine *engine);
+
 #endif

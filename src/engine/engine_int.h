@@ -30,9 +30,10 @@ typedef struct td_dump {
  * While armed, each step evaluates queued tokens; when none is left, a token is sampled and queued.
  */
 struct td_sequence {
-    td_engine *engine; /* borrowed */
-    int slot;          /* in the KV cache and in engine->slots */
-    td_token *tokens;  /* owned; [n_ctx] */
+    td_engine *engine;  /* borrowed */
+    int slot;           /* in the KV cache and in engine->slots */
+    td_token *tokens;   /* owned; [n_ctx] */
+    uint8_t *is_prompt; /* owned; [n_ctx] whether a token came in, and was not sampled here */
     int n_token, n_eval;
     bool is_long; /* what is in the KV cache was computed as of a sequence past the model's rope
                      switch */
@@ -69,23 +70,30 @@ struct td_engine {
     td_mode mode;
     int n_ctx, n_batch, n_seq, n_out_max;
     int32_t *batch_token, *batch_position, *batch_sequence,
-        *batch_length;   /* [n_batch], in scratch */
-    float *out_h;        /* [n_out_max][n_embd], in scratch: rows whose logits are wanted */
-    float *logits;       /* [n_out_max][n_vocab], in scratch */
-    int *out_rows;       /* [n_out_max], in scratch */
-    td_sequence **slots; /* [n_seq]; NULL: free */
-    int next_slot;       /* where the next step begins to look: they take turns */
-    atomic_int cancel;   /* set by td_engine_cancel, cleared by the step that obeyed */
+        *batch_length;        /* [n_batch], in scratch */
+    uint8_t *batch_is_prompt; /* [n_batch], in scratch */
+    float *out_h;             /* [n_out_max][n_embd], in scratch: rows whose logits are wanted */
+    float *logits;            /* [n_out_max][n_vocab], in scratch */
+    int *out_rows;            /* [n_out_max], in scratch */
+    td_sequence **slots;      /* [n_seq]; NULL: free */
+    int next_slot;            /* where the next step begins to look: they take turns */
+    atomic_int cancel;        /* set by td_engine_cancel, cleared by the step that obeyed */
     td_dump dump;
-    size_t longest_token; /* bytes of the longest token text */
-    char *name;           /* general.name or the file's name */
-    uint64_t kv_bytes;
+    uint64_t *expert_counts; /* owned; [n_layer][n_expert]; NULL: not wanted */
+    size_t longest_token;    /* bytes of the longest token text */
+    char *name;              /* general.name or the file's name */
+    uint64_t kv_bytes, scratch_bytes;
     double load_seconds;
     td_engine_stats stats;
 };
 
-/* load.c: packs all linears; the progress function may cancel. */
-td_status td_engine_pack_weights(td_engine *engine, const td_engine_options *options, td_err *err);
+/* engine.c: what the KV cache is to be like, of n_ctx positions; shapes: [TD_MAX_LAYERS]. */
+td_kv_spec td_engine_kv_spec(const td_engine *engine, const td_engine_options *options,
+                             td_kv_shape *shapes, int n_ctx);
+
+/* load.c: packs the linears that fit into memory, has the others use the file's map; the progress
+ * function may cancel. */
+td_status td_engine_load_weights(td_engine *engine, const td_engine_options *options, td_err *err);
 
 /* dump.c */
 td_status td_dump_init(td_dump *dump, const char *pattern, const char *dir, td_err *err);

@@ -8,7 +8,8 @@ td_status td_engine_forward(td_engine *e, int n, td_err *err) {
                             .token = e->batch_token,
                             .position = e->batch_position,
                             .sequence = e->batch_sequence,
-                            .length = e->batch_length};
+                            .length = e->batch_length,
+                            .is_prompt = e->batch_is_prompt};
     e->step.batch = &batch;
     const td_status status = td_model_forward(e->model, &e->step, &e->ws, err);
     e->step.batch = NULL;
@@ -53,6 +54,7 @@ static td_status eval_in_slot(td_engine *e, int slot, const td_token *tokens, in
             e->batch_position[i] = base + i;
             e->batch_sequence[i] = slot;
             e->batch_length[i] = n_token;
+            e->batch_is_prompt[i] = 1;
         }
         td_kv_cache_reserve(e->kv, slot, base, base + n);
         TD_TRY(td_engine_forward(e, n, err));

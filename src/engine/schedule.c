@@ -14,6 +14,7 @@ static int add_tokens(td_engine *e, td_sequence *s, int n, int most) {
         e->batch_position[n + i] = s->n_eval + i;
         e->batch_sequence[n + i] = s->slot;
         e->batch_length[n + i] = s->n_token;
+        e->batch_is_prompt[n + i] = s->is_prompt[s->n_eval + i];
     }
     td_kv_cache_reserve(e->kv, s->slot, s->n_eval, s->n_eval + count);
     return n + count;

@@ -125,7 +125,8 @@ td_status td_sequence_create(td_sequence **out, td_engine *e, const td_sequence_
     e->slots[slot] = s;
     td_status status = TD_OK;
     s->tokens = td_calloc((size_t)e->n_ctx, sizeof *s->tokens);
-    if (!s->tokens)
+    s->is_prompt = td_calloc((size_t)e->n_ctx, 1);
+    if (!s->tokens || !s->is_prompt)
         status = td_fail_nomem(err, "a sequence's tokens", (size_t)e->n_ctx * sizeof *s->tokens);
     if (status == TD_OK) status = apply_options(s, options, err);
     if (status != TD_OK) {
@@ -144,6 +145,7 @@ void td_sequence_free(td_sequence *s) {
     td_strbuf_clear(&s->held);
     td_strbuf_clear(&s->out);
     td_free(s->tokens);
+    td_free(s->is_prompt);
     td_free(s);
 }
 
@@ -169,6 +171,7 @@ td_status td_sequence_append(td_sequence *s, const td_token *tokens, int n_token
                            tokens[i], i, n_vocab - 1);
     if (s->n_token == 0) s->n_first = n_token;
     if (n_token > 0) memcpy(s->tokens + s->n_token, tokens, (size_t)n_token * sizeof *tokens);
+    memset(s->is_prompt + s->n_token, 1, (size_t)n_token);
     s->n_token += n_token;
     return TD_OK;
 }
@@ -277,6 +280,7 @@ static void shift_context(td_sequence *s) {
     const int drop = (s->n_token - keep + 1) / 2;
     memmove(s->tokens + keep, s->tokens + keep + drop,
             (size_t)(s->n_token - keep - drop) * sizeof *s->tokens);
+    memmove(s->is_prompt + keep, s->is_prompt + keep + drop, (size_t)(s->n_token - keep - drop));
     s->n_token -= drop;
     s->n_eval = td_kv_cache_truncate(s->engine->kv, s->slot, keep);
 }
@@ -328,6 +332,7 @@ td_status td_sequence_advance(td_sequence *s, td_event *event, bool *has_event, 
     } else {
         TD_TRY(pick(s, &event->token, err));
         *has_event = true;
+        s->is_prompt[s->n_token] = 0;
         s->tokens[s->n_token++] = event->token;
         if (s->n_left > 0) s->n_left--;
         const bool is_end = td_engine_token_is_end(s->engine, event->token);

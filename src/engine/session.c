@@ -328,6 +328,7 @@ static void adopt(td_sequence *s, const header *h, const uint8_t *tokens, const 
         const uint32_t id =
             (uint32_t)t[0] | (uint32_t)t[1] << 8 | (uint32_t)t[2] << 16 | (uint32_t)t[3] << 24;
         s->tokens[i] = (td_token)id;
+        s->is_prompt[i] = 1;
     }
     td_sampler_set_random(s->sampler, &h->random);
     td_kv_cache_adopt(kv, s->slot, kept_from, s->n_eval);

@@ -69,16 +69,9 @@ static td_status measure(bench *b, const char *stage, int n_prompt, int n_gen, t
 /* ---- what a token costs ---- */
 
 static void count_costs(const td_engine *engine, int n_gen, td_bench_result *r) {
-    const td_checkpoint *ckpt = td_engine_checkpoint(engine);
-    const bool untied = td_checkpoint_tensor(ckpt, "output.weight") != NULL;
-    for (size_t i = 0; i < td_checkpoint_n_tensor(ckpt); i++) {
-        const td_tensor *t = td_checkpoint_tensor_at(ckpt, i);
-        const bool is_embedding = strcmp(t->name, "token_embd.weight") == 0;
-        const bool is_output = strcmp(t->name, "output.weight") == 0;
-        if (!is_embedding || !untied) r->weight_bytes += t->n_bytes;
-        if (t->n_dims >= 2 && !is_embedding && !is_output)
-            r->prefill_ops += 2 * (uint64_t)td_tensor_elems(t);
-    }
+    const td_engine_cost cost = td_engine_token_cost(engine);
+    r->weight_bytes = cost.weight_bytes;
+    r->prefill_ops = cost.ops;
     td_engine_info info;
     td_engine_get_info(engine, &info);
     r->kv_bytes = info.kv_bytes / (uint64_t)info.n_ctx * (uint64_t)n_gen / 2;
@@ -109,6 +102,23 @@ static td_status run_all(bench *b, td_bench_result *r, td_err *err) {
     r->int8_peak = 1e9 * td_probe_int8_peak(info.n_thread);
     r->f32_peak = 1e9 * td_probe_f32_peak(info.n_thread);
     return TD_OK;
+}
+
+td_status td_bench_first_token(td_engine *engine, int n_prompt, double *seconds, td_err *err) {
+    bench *b = td_calloc(1, sizeof *b);
+    if (!b) return td_fail_nomem(err, "the benchmark", sizeof *b);
+    const td_bench_options o = {.engine = engine, .n_prompt = n_prompt, .n_run = 1};
+    const td_sequence_options options = {.ignore_end = true};
+    td_engine_info info;
+    td_engine_get_info(engine, &info);
+    b->o = &o;
+    td_status status = make_prompt(b, info.n_vocab, err);
+    if (status == TD_OK) status = td_sequence_create(&b->seq, engine, &options, err);
+    if (status == TD_OK) status = timed_run(b, b->prompt, n_prompt, 1, seconds, err);
+    td_sequence_free(b->seq);
+    td_free(b->prompt);
+    td_free(b);
+    return status;
 }
 
 td_status td_bench_run(const td_bench_options *o, td_bench_result *r, td_err *err) {

@@ -26,8 +26,7 @@ typedef struct td_bench_figure {
 
 typedef struct td_bench_result {
     td_bench_figure prefill, decode;
-    uint64_t weight_bytes; /* read per decoded token: all tensors, but the token embedding only if
-                              it is the output matrix too */
+    uint64_t weight_bytes; /* read per decoded token: all matrices, of experts those chosen */
     uint64_t kv_bytes;     /* read per decoded token, at half of n_gen */
     uint64_t prefill_ops;  /* multiplications and additions per prompt token, in the matrices that
                               all tokens pass: without embedding and output */
@@ -38,6 +37,9 @@ typedef struct td_bench_result {
 } td_bench_result;
 
 td_status td_bench_run(const td_bench_options *o, td_bench_result *r, td_err *err);
+
+/* Seconds from a prompt of n_prompt tokens to the first token of the answer, once. */
+td_status td_bench_first_token(td_engine *engine, int n_prompt, double *seconds, td_err *err);
 
 /* The part of what the machine could do, 0 to 1: decode by the bytes it reads, prefill by the
  * operations it takes, at `peak` operations per second. */

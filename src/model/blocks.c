@@ -102,6 +102,8 @@ void td_mixture(const td_model *m, td_step *step, td_workspace *ws, int i_layer,
 
     td_input in = td_input_of(x, n, c->n_embd);
     td_router_forward(step, &l->router, &in, ws->router_logits, ws->chosen, ws->expert_weight);
+    for (int i = 0; step->expert_counts && i < n * c->router.n_used; i++)
+        step->expert_counts[(ptrdiff_t)i_layer * c->router.n_expert + ws->chosen[i]]++;
     td_experts_forward(step, &l->experts, &ws->experts, &in, ws->chosen, ws->expert_weight,
                        ws->mixed);
     if (l->up_proj.weight) {

@@ -65,7 +65,7 @@ static td_status heads(const td_decoder_builder *s, td_module *attn, td_err *err
     *mla = (td_mla){.config = *c, .n_head = s->c->n_head};
     TD_TRY(head_linears(s, c->n_rank_kv, c->n_nope, &mla->absorb, err));
     TD_TRY(head_linears(s, c->n_v, c->n_rank_kv, &mla->expand_v, err));
-    if (s->b.model->materialize)
+    if (s->b.model->options.materialize)
         TD_TRY(head_linears(s, c->n_nope, c->n_rank_kv, &mla->expand_k, err));
     td_module *node;
     TD_TRY(td_build_module(&s->b, attn, name.hf, "torch.nn.Linear", &node, err));

@@ -2,10 +2,12 @@
  * share. */
 #include "model/model.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "model/archs.h"
+#include "tensor/quantize.h"
 
 static const td_arch *const archs[] = {
     &td_arch_cohere2,     &td_arch_command_r,   &td_arch_deepseek2,
@@ -85,11 +87,13 @@ static td_status name_file(const td_checkpoint *ckpt, td_status status, td_err *
     return td_fail_in(err, status, "%s", path);
 }
 
-td_status td_model_open(td_model **out, const td_checkpoint *ckpt, td_err *err) {
+td_status td_model_open(td_model **out, const td_checkpoint *ckpt, const td_model_options *options,
+                        td_err *err) {
     *out = NULL;
     td_model *m = td_calloc(1, sizeof *m);
     if (!m) return td_fail_nomem(err, "the model", sizeof *m);
     m->ckpt = ckpt;
+    if (options) m->options = *options;
     td_arena_init(&m->arena, 1 << 16);
     const td_status status = open_model(m, err);
     if (status != TD_OK) {
@@ -100,6 +104,44 @@ td_status td_model_open(td_model **out, const td_checkpoint *ckpt, td_err *err) 
     return TD_OK;
 }
 
+/* The first element that is not finite of x[n], n: there is none. */
+static int first_not_finite(const float *x, int n) {
+    int i = 0;
+    while (i < n && isfinite(x[i])) i++;
+    return i;
+}
+
+static td_status check_router(const td_model *m, int i_layer, float *row, td_err *err) {
+    const td_router *r = &m->layers[i_layer].router;
+    const td_tensor *t = r->gate.weight;
+    uint8_t *scratch = (uint8_t *)(row + r->gate.k);
+    int i = 0, o = 0;
+    for (; o < r->gate.n; o++) {
+        td_dequantize_row(t->dtype, td_tensor_row(t, o, scratch), row, (size_t)r->gate.k);
+        i = first_not_finite(row, r->gate.k);
+        if (i < r->gate.k) break;
+    }
+    if (o < r->gate.n)
+        return td_fail(err, TD_ERR_FORMAT, "tensor '%s': element %d of row %d is %g", t->name, i, o,
+                       (double)row[i]);
+    if (!r->correction) return TD_OK;
+    i = first_not_finite(r->correction, r->gate.n);
+    if (i == r->gate.n) return TD_OK;
+    return td_fail(err, TD_ERR_FORMAT, "layer %d: the router's correction of expert %d is %g",
+                   i_layer, i, (double)r->correction[i]);
+}
+
+td_status td_model_check_routers(const td_model *m, td_err *err) {
+    if (m->config.router.n_expert == 0) return TD_OK;
+    float *row = td_malloc(2 * (size_t)m->config.n_embd * sizeof *row + 256);
+    if (!row) return td_fail_nomem(err, "a row", (size_t)m->config.n_embd);
+    td_status status = TD_OK;
+    for (int i = 0; i < m->config.n_layer && status == TD_OK; i++)
+        if (m->layers[i].router.gate.weight) status = check_router(m, i, row, err);
+    td_free(row);
+    return status == TD_OK ? status : name_file(m->ckpt, status, err);
+}
+
 void td_model_close(td_model *m) {
     if (!m) return;
     td_arena_clear(&m->arena);
@@ -108,14 +150,14 @@ void td_model_close(td_model *m) {
 
 td_status td_model_check(const td_checkpoint *ckpt, td_err *err) {
     td_model *m;
-    TD_TRY(td_model_open(&m, ckpt, err));
+    TD_TRY(td_model_open(&m, ckpt, NULL, err));
     td_model_close(m);
     return TD_OK;
 }
 
 td_status td_model_describe(const td_checkpoint *ckpt, td_strbuf *out, bool json, td_err *err) {
     td_model *m;
-    TD_TRY(td_model_open(&m, ckpt, err));
+    TD_TRY(td_model_open(&m, ckpt, NULL, err));
     td_module_print(m->root, json, out);
     td_model_close(m);
     return td_strbuf_check(out, "the module tree", err);

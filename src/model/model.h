@@ -76,6 +76,11 @@ typedef struct td_part {
     int n, n_set;
 } td_part;
 
+/* Zero means the default. */
+typedef struct td_model_options {
+    bool materialize; /* MLA: prompt tokens take the materialized form */
+} td_model_options;
+
 /* Lifetime: model.  Read-only once the engine has packed the linears. */
 struct td_model {
     const td_arch *arch;
@@ -93,7 +98,7 @@ struct td_model {
     td_linear **linears; /* owned by the arena; every bound linear, in module order */
     int n_linear, max_linear;
     td_part *parts, *last_part; /* owned by the arena; all that is bound, in module order */
-    bool materialize;           /* MLA: prompt tokens take the materialized form */
+    td_model_options options;
     bool neox_gguf; /* GGUF files have the pairs that rotate together half a head apart */
     td_arena arena;
 };
@@ -102,8 +107,12 @@ struct td_model {
 const td_arch *const *td_arch_list(void);
 
 /* Binds everything.  The checkpoint must outlive the model.  On failure *out is NULL. */
-td_status td_model_open(td_model **out, const td_checkpoint *ckpt, td_err *err);
+td_status td_model_open(td_model **out, const td_checkpoint *ckpt, const td_model_options *options,
+                        td_err *err);
 void td_model_close(td_model *model); /* NULL is fine */
+
+/* A router with a weight that is not finite would send tokens anywhere: TD_ERR_FORMAT names it. */
+td_status td_model_check_routers(const td_model *model, td_err *err);
 
 /* Does this build run the checkpoint?  If not, err says which field stops it. */
 td_status td_model_check(const td_checkpoint *ckpt, td_err *err);

@@ -198,10 +198,21 @@ static void add_up(void *context, int begin, int end, int i_thread) {
     }
 }
 
+/* Tells the system which matrices will be read from the file now, all of them at once. */
+static void read_ahead(const td_step *step, const td_experts *e, const td_experts_work *w) {
+    for (int i = 0; i < e->n_expert; i++) {
+        if (w->first[i + 1] == w->first[i]) continue;
+        td_checkpoint_will_need(step->read_ahead, e->up[i].weight);
+        if (e->gate) td_checkpoint_will_need(step->read_ahead, e->gate[i].weight);
+        td_checkpoint_will_need(step->read_ahead, e->down[i].weight);
+    }
+}
+
 void td_experts_forward(td_step *step, const td_experts *e, td_experts_work *w, td_input *in,
                         const int32_t *chosen, const float *weight, float *y) {
     const int n_pair = in->m * e->n_used;
     sort_pairs(e, w, chosen, in->m);
+    if (step->read_ahead) read_ahead(step, e, w);
     td_act act = gather(step, e, w, in, weight);
     const bool gated = e->gate != NULL;
     int n = list_products(e, w, e->up, &act, gated ? w->up : w->gate, 0);

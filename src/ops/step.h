@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "format/checkpoint.h"
 #include "kernel/kernels.h"
 #include "kernel/pack.h"
 #include "ops/batch.h"
@@ -29,6 +30,10 @@ typedef struct td_step {
         *cancel;      /* not 0: stop at the next layer; pairs with td_engine_cancel's store */
     td_dump_fn *dump; /* NULL: no dump */
     void *dump_user;
+    uint64_t *expert_counts; /* borrowed; [n_layer][n_expert] how often each was chosen; NULL: not
+                                wanted */
+    const td_checkpoint *read_ahead; /* borrowed; where experts that stay in the file are; NULL:
+                                        none do */
 
     /* scratch, in an arena of the engine */
     int k_max;   /* the widest input of a linear */

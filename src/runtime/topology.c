@@ -1,12 +1,17 @@
 /* topology.c - affinity, cgroup v2 and v1 limits, /proc/meminfo. */
 #include "runtime/topology.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
 
 /* The first line of a small file; false if it cannot be read. */
 static int read_line(const char *path, char *line, int n) {
@@ -86,13 +91,40 @@ static void take_memory(double limit, double used, void *limits) {
     if (limit > 0 && limit - used < *available) *available = limit > used ? limit - used : 0;
 }
 
+/* File pages that nobody has used lately, which the group gives back before it runs out. */
+static double inactive_file(const char *folder, const char *name) {
+    char path[704], line[128];
+    double v = 0;
+    snprintf(path, sizeof path, "%s/memory.stat", folder);
+    FILE *f = fopen(path, "re");
+    if (!f) return 0;
+    const size_t n = strlen(name);
+    while (fgets(line, sizeof line, f))
+        if (strncmp(line, name, n) == 0 && line[n] == ' ') v = strtod(line + n, NULL);
+    fclose(f);
+    return v;
+}
+
 static void visit_memory_v2(const char *folder, void *limits) {
-    take_memory(read_limit(folder, "memory.max"), read_limit(folder, "memory.current"), limits);
+    const double used = read_limit(folder, "memory.current");
+    take_memory(read_limit(folder, "memory.max"), used - inactive_file(folder, "inactive_file"),
+                limits);
 }
 
 static void visit_memory_v1(const char *folder, void *limits) {
+    const double used = read_limit(folder, "memory.usage_in_bytes");
     take_memory(read_limit(folder, "memory.limit_in_bytes"),
-                read_limit(folder, "memory.usage_in_bytes"), limits);
+                used - inactive_file(folder, "total_inactive_file"), limits);
+}
+
+/* What the limit on the address space (ulimit -v) leaves. */
+static void take_address_space(double *available) {
+    struct rlimit limit;
+    char line[128];
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+    if (!read_line("/proc/self/statm", line, sizeof line)) return;
+    take_memory((double)limit.rlim_cur, strtod(line, NULL) * (double)sysconf(_SC_PAGESIZE),
+                available);
 }
 
 /* ---- the figures ---- */
@@ -125,6 +157,7 @@ uint64_t td_topology_memory_available(void) {
     double available = meminfo_available();
     visit_groups("", visit_memory_v2, &available);
     visit_groups("memory", visit_memory_v1, &available);
+    take_address_space(&available);
     return (uint64_t)available;
 }
 
@@ -132,4 +165,26 @@ uint64_t td_topology_peak_memory(void) {
     struct rusage usage;
     if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
     return (uint64_t)usage.ru_maxrss * 1024;
+}
+
+/* ---- disk ---- */
+
+double td_topology_disk_speed(const char *path) {
+    enum { PIECE = 4 << 20, MOST = 16 };
+    void *buffer = td_malloc_aligned(PIECE);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+    struct stat st;
+    double read_bytes = 0, t0 = td_clock_seconds(), seconds = 0;
+    const bool ok = buffer && fd >= 0 && fstat(fd, &st) == 0;
+    for (int i = 0; ok && i < MOST && seconds < 0.25; i++) {
+        /* Spread over the file, so that what a disk keeps of a neighbourhood is no help. */
+        const off_t at = (off_t)((double)st.st_size / MOST * i) / PIECE * PIECE;
+        const ssize_t n = pread(fd, buffer, PIECE, at);
+        if (n <= 0) break;
+        read_bytes += (double)n;
+        seconds = td_clock_seconds() - t0;
+    }
+    if (fd >= 0) close(fd);
+    td_free_aligned(buffer);
+    return seconds > 0 ? read_bytes / seconds : 0;
 }
