@@ -14,6 +14,7 @@
 #include "cli/cmd.h"
 #include "cli/interrupt.h"
 #include "cli/out.h"
+#include "jobs/quantize_folder.h"
 #include "jobs/quantize_model.h"
 #include "tensor/quantize.h"
 
@@ -260,14 +261,28 @@ static td_status convert(job *j, td_quantize_result *r, td_err *err) {
     return status;
 }
 
+static bool is_folder(const job *j) {
+    return j->ckpt && td_checkpoint_get_kind(j->ckpt) == TD_CHECKPOINT_HF;
+}
+
+static td_status open_source(job *j, td_err *err) {
+    return is_folder(j) ? td_quantize_folder_open(&j->source, j->ckpt, err)
+                        : td_quantize_gguf_open(&j->source, j->ckpt, err);
+}
+
+static void close_source(job *j) {
+    if (is_folder(j))
+        td_quantize_folder_close(&j->source);
+    else
+        td_quantize_gguf_close(&j->source);
+}
+
 static td_status quantize(job *j, td_err *err) {
     TD_TRY(take_mix(j, err));
     TD_TRY(take_imatrix(j, err));
     TD_TRY(td_checkpoint_open(&j->ckpt, j->model, err));
-    if (td_checkpoint_get_kind(j->ckpt) != TD_CHECKPOINT_GGUF)
-        return td_fail(err, TD_ERR_UNSUPPORTED, "'%s' is no GGUF file", j->model);
     TD_TRY(check_path(j, err));
-    TD_TRY(td_quantize_gguf_open(&j->source, j->ckpt, err));
+    TD_TRY(open_source(j, err));
     j->options.source = &j->source;
     j->options.allow_requantize = td_options_bool(j->o, "allow-requantize");
     j->options.n_thread = (int)td_options_int(j->o, "threads");
@@ -290,7 +305,7 @@ static int quantize_main(const td_options *o) {
     if (!td_cmd_open_log(o)) return TD_EXIT_FAILURE;
     td_err err;
     const td_status status = quantize(&j, &err);
-    td_quantize_gguf_close(&j.source);
+    close_source(&j);
     td_checkpoint_close(j.ckpt);
     td_imatrix_free(j.imatrix);
     td_free(j.overrides);

@@ -25,6 +25,7 @@ typedef struct folder {
     json_t *special;    /* owned; special_tokens_map.json */
     json_t *added;      /* owned; added_tokens.json */
     json_t *generation; /* owned; generation_config.json */
+    bool wants_scores;  /* of tokenizer.model */
     char name[MAX_PATH];
 } folder;
 
@@ -112,8 +113,13 @@ bool td_vocab_in_folder(const char *path) {
            has_file(&f, "vocab.json") || has_file(&f, "tiktoken.model") || find_tiktoken(&f);
 }
 
+bool td_vocab_has_sentencepiece(const char *path) {
+    folder f = {.path = path};
+    return has_file(&f, "tokenizer.model");
+}
+
 static td_status read_vocabulary(folder *f, td_err *err) {
-    if (has_file(f, "tokenizer.json")) return read_tokenizer_json(f, err);
+    if (!f->wants_scores && has_file(f, "tokenizer.json")) return read_tokenizer_json(f, err);
     if (has_file(f, "tokenizer.model")) return read_whole(f, td_hf_read_sentencepiece, err);
     if (has_file(f, "vocab.json")) return read_bpe_files(f, err);
     if (has_file(f, "tiktoken.model") || find_tiktoken(f))
@@ -284,13 +290,14 @@ static td_status read_all(folder *f, const td_checkpoint *ckpt, td_err *err) {
     return read_template(f, err);
 }
 
-td_status td_vocab_read_folder(const char *path, const td_checkpoint *ckpt, td_vocab *vocab,
-                               td_err *err) {
+static td_status read_folder(const char *path, const td_checkpoint *ckpt, bool wants_scores,
+                             td_vocab *vocab, td_err *err) {
     folder *f = td_calloc(1, sizeof *f);
     *vocab = (td_vocab){0};
     if (!f) return td_fail_nomem(err, "the tokenizer", sizeof *f);
     f->path = path;
     f->vocab = vocab;
+    f->wants_scores = wants_scores;
     const td_status st = read_all(f, ckpt, err);
     json_decref(f->config);
     json_decref(f->special);
@@ -299,4 +306,14 @@ td_status td_vocab_read_folder(const char *path, const td_checkpoint *ckpt, td_v
     td_free(f);
     if (st != TD_OK) td_vocab_clear(vocab);
     return st;
+}
+
+td_status td_vocab_read_folder(const char *path, const td_checkpoint *ckpt, td_vocab *vocab,
+                               td_err *err) {
+    return read_folder(path, ckpt, false, vocab, err);
+}
+
+td_status td_vocab_read_sentencepiece(const char *path, const td_checkpoint *ckpt, td_vocab *vocab,
+                                      td_err *err) {
+    return read_folder(path, ckpt, true, vocab, err);
 }

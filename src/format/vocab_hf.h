@@ -20,6 +20,12 @@ bool td_vocab_in_folder(const char *folder);
 td_status td_vocab_read_folder(const char *folder, const td_checkpoint *ckpt, td_vocab *vocab,
                                td_err *err);
 
+/* The same with tokenizer.model, which must be SentencePiece's, in front of tokenizer.json: it has
+ * the scores that the other lacks.  A folder that has none is TD_ERR_FORMAT. */
+td_status td_vocab_read_sentencepiece(const char *folder, const td_checkpoint *ckpt,
+                                      td_vocab *vocab, td_err *err);
+bool td_vocab_has_sentencepiece(const char *folder); /* by the file's name */
+
 /* Reads one tokenizer.json in memory; `name` stands for its path. */
 td_status td_vocab_read_tokenizer_json(const char *text, size_t n, const char *name,
                                        td_vocab *vocab, td_err *err);

@@ -246,6 +246,7 @@ static td_status make_workers(run *j, td_err *err) {
         if ((size_t)s->tensors[i]->ne[0] > most_elems) most_elems = (size_t)s->tensors[i]->ne[0];
     }
     size_t x_bytes;
+    TD_TRY(td_add_size(&most_in, most_in, s->n_scratch, "a row", err));
     TD_TRY(td_mul_size(&x_bytes, most_elems, sizeof(float), "a row", err));
     j->slab = td_malloc(most_out);
     j->workers = td_calloc((size_t)j->n_worker, sizeof *j->workers);

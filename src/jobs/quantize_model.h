@@ -2,7 +2,8 @@
  * `tandem quantize`.
  *
  * Where the weights come from is abstract (td_quantize_source): a list of tensors under their GGUF
- * names, rows on demand, metadata.  td_quantize_gguf_open() makes one of a GGUF checkpoint. */
+ * names, rows on demand, metadata.  td_quantize_gguf_open() makes one of a GGUF checkpoint,
+ * td_quantize_folder_open() (quantize_folder.h) of a Hugging Face folder. */
 #ifndef TD_JOBS_QUANTIZE_MODEL_H
 #define TD_JOBS_QUANTIZE_MODEL_H
 
@@ -19,8 +20,10 @@ typedef struct td_quantize_source {
     const td_tensor *const *tensors;
     size_t n_tensor;
     /* Row `row` of a tensor as blocks of its dtype: a pointer into the file, or scratch[its
-     * td_dtype_row_bytes], filled.  Called by many threads at once. */
+     * td_dtype_row_bytes], filled; n_scratch more bytes lie behind those.  Called by many threads
+     * at once. */
     const uint8_t *(*row)(void *user, size_t i_tensor, int64_t row, uint8_t *scratch);
+    size_t n_scratch;
     /* Everything but general.file_type and general.quantization_version. */
     td_status (*put_meta)(void *user, td_gguf_writer *w, td_err *err);
 } td_quantize_source;
