@@ -188,6 +188,14 @@ static td_status permute(folder_source *f, td_err *err) {
     return TD_OK;
 }
 
+/* Command R's norms of single heads are matrices, even where there is but one head. */
+static void shape_norms(folder_source *f) {
+    if (strcmp(f->model->arch->name, "command-r") != 0) return;
+    for (size_t i = 0; i < f->n; i++)
+        if (is_named(&f->tensors[i], "attn_q_norm") || is_named(&f->tensors[i], "attn_k_norm"))
+            f->tensors[i].shown.n_dims = 2;
+}
+
 /* ---- rotary factors ---- */
 
 static td_status add_divisors(folder_source *f, const char *name, int n, float **out, td_err *err) {
@@ -288,6 +296,7 @@ static td_status fill(td_quantize_source *s, folder_source *f, const td_checkpoi
     TD_TRY(td_folder_check_config(f->model, err));
     for (const td_part *p = f->model->parts; p; p = p->next) TD_TRY(add_part(f, p, err));
     TD_TRY(permute(f, err));
+    shape_norms(f);
     TD_TRY(add_rotary(f, err));
     TD_TRY(finish_list(f, s, err));
     s->row = read_row;

@@ -238,6 +238,19 @@ static td_status check_sentencepiece(const td_checkpoint *ckpt, const td_vocab *
 
 /* ---- reading ---- */
 
+/* A folder may put a token around every text without a name for its role. */
+static void name_ends(td_vocab *v) {
+    const td_pipeline *p = v->pipeline;
+    if (v->bos < 0 && p->n_prefix == 1) {
+        v->bos = p->prefix[0];
+        v->add_bos = true;
+    }
+    if (v->eos < 0 && p->n_suffix == 1) {
+        v->eos = p->suffix[0];
+        v->add_eos = true;
+    }
+}
+
 static td_status check_vocab(const td_checkpoint *ckpt, td_vocab *v, td_err *err) {
     const td_pipeline *p = v->pipeline;
     const char *folder = td_checkpoint_folder(ckpt);
@@ -247,6 +260,7 @@ static td_status check_vocab(const td_checkpoint *ckpt, td_vocab *v, td_err *err
         td_vocab_has_sentencepiece(folder)) {
         td_vocab_clear(v);
         TD_TRY(td_vocab_read_sentencepiece(folder, ckpt, v, err));
+        name_ends(v);
     }
     if (v->model == TD_VOCAB_SPM) return check_sentencepiece(ckpt, v);
     if (v->model != TD_VOCAB_BPE || !p->byte_fallback || p->rank_by_token)
@@ -257,6 +271,7 @@ static td_status check_vocab(const td_checkpoint *ckpt, td_vocab *v, td_err *err
 
 td_status td_folder_read_vocab(const td_checkpoint *ckpt, td_vocab *v, td_err *err) {
     TD_TRY(td_checkpoint_read_vocab(ckpt, v, err));
+    name_ends(v);
     const td_status status = check_vocab(ckpt, v, err);
     if (status != TD_OK) td_vocab_clear(v);
     return status;
@@ -379,14 +394,32 @@ static td_status put_special(const tables *t, td_gguf_writer *w, td_err *err) {
         if (ids[i].id >= 0 && ids[i].id < t->n)
             TD_TRY(td_gguf_writer_put(w, ids[i].key, TD_GGUF_U32, &id, err));
     }
+    return TD_OK;
+}
+
+/* Losses that show in few texts. */
+static void warn_of_losses(const tables *t) {
+    const td_vocab *v = t->v;
+    const td_pipeline *p = v->pipeline;
+    int n_loose = 0;
+    for (int i = 0; i < p->n_added; i++)
+        n_loose += p->added[i].single_word || p->added[i].lstrip || p->added[i].rstrip;
+    if (n_loose > 0)
+        td_log(TD_LOG_WARN,
+               "%d added tokens are whole words or take white space with them: GGUF files do not "
+               "say so",
+               n_loose);
+    if (v->n_token > t->n)
+        td_log(TD_LOG_WARN, "the last %d of %d tokens are left out: the model has no rows for them",
+               (int)(v->n_token - t->n), (int)v->n_token);
     for (int32_t i = 0; i < v->n_end; i++)
         if (v->ends[i] != v->eos && v->ends[i] != v->eot && v->ends[i] != v->eom)
             td_log(TD_LOG_WARN, "token %d ends a turn, too: GGUF files have no key for it",
                    (int)v->ends[i]);
-    if (v->pipeline->n_prefix > v->add_bos || v->pipeline->n_suffix > v->add_eos)
-        td_log(TD_LOG_WARN, "the tokenizer puts more tokens around a text than bos and eos: GGUF "
-                            "files do not say so");
-    return TD_OK;
+    if (p->n_prefix > v->add_bos || p->n_suffix > v->add_eos)
+        td_log(TD_LOG_WARN,
+               "the tokenizer puts more tokens around a text than bos and eos: GGUF files do not "
+               "say so");
 }
 
 static td_status put_flag(td_gguf_writer *w, const char *key, bool value, td_err *err) {
@@ -401,9 +434,7 @@ static td_status put_text(td_gguf_writer *w, const char *key, const char *text, 
 static td_status put_all(tables *t, td_gguf_writer *w, td_err *err) {
     const td_vocab *v = t->v;
     const bool is_spm = v->model == TD_VOCAB_SPM;
-    if (v->n_token > t->n)
-        td_log(TD_LOG_WARN, "the last %d of %d tokens are left out: the model has no rows for them",
-               (int)(v->n_token - t->n), (int)v->n_token);
+    warn_of_losses(t);
     TD_TRY(put_text(w, "tokenizer.ggml.model", is_spm ? "llama" : "gpt2", err));
     TD_TRY(put_text(w, "tokenizer.ggml.pre", is_spm ? "default" : v->pre, err));
     TD_TRY(put_tokens(t, w, err));

@@ -23,7 +23,7 @@
 
 #include "tandem.h"
 #include "engine/engine.h"
-#include "support/arch_model.h"
+#include "golden/arch_run.h"
 
 static const float MIN_GAP = 4; /* of the two largest logits in tolerances, to compare argmax */
 
@@ -36,49 +36,6 @@ static bool is_listed(const char *const *list, const char *name) {
     for (; *list != NULL; list++)
         if (strncmp(name, *list, strlen(*list)) == 0) return true;
     return false;
-}
-
-/* ---- running a model ---- */
-
-static td_status open_engine(td_engine **engine, const arch_model *m, const char *path,
-                             td_err *err) {
-    td_engine_options options = {.model_path = path,
-                                 .mode = TD_MODE_EXACT,
-                                 .n_thread = 1,
-                                 .n_batch = 64,
-                                 .n_ctx = m->n_ctx,
-                                 .n_seq = 1};
-    return td_engine_create(engine, &options, err);
-}
-
-typedef struct collector {
-    float *logits; /* [n_position][n_vocab] */
-    const arch_model *m;
-    int n_row;
-} collector;
-
-static td_status collect(void *user, int i_position, const float *logits, td_err *err) {
-    collector *c = user;
-    size_t n = (size_t)c->m->n_vocab;
-    (void)err;
-    if (c->n_row < c->m->n_position && c->m->positions[c->n_row] == i_position)
-        memcpy(c->logits + (size_t)c->n_row++ * n, logits, n * sizeof *logits);
-    return TD_OK;
-}
-
-/* [n_position][n_vocab]; the caller frees them. */
-static float *run(const arch_model *m, const char *path) {
-    td_engine *engine = NULL;
-    td_err err = {0};
-    collector c = {.m = m};
-    if (open_engine(&engine, m, path, &err) != TD_OK) fail_msg("%s: %s", m->name, err.msg);
-    c.logits = calloc((size_t)m->n_position * (size_t)m->n_vocab, sizeof *c.logits);
-    assert_non_null(c.logits);
-    if (td_engine_eval(engine, m->tokens, m->n_token, 0, collect, &c, &err) != TD_OK)
-        fail_msg("%s: %s", m->name, err.msg);
-    assert_int_equal(c.n_row, m->n_position);
-    td_engine_free(engine);
-    return c.logits;
 }
 
 /* ---- comparing ---- */
@@ -121,7 +78,7 @@ static void compare(const arch_model *m, const char *form, const float *want, co
 static void check_refused(const arch_model *m, const char *path, bool as_unsupported) {
     td_engine *engine = NULL;
     td_err err = {0};
-    td_status status = open_engine(&engine, m, path, &err);
+    td_status status = arch_open_engine(&engine, m, path, &err);
     if (status == TD_OK) {
         td_engine_free(engine);
         fail_msg("%s runs now: take it off the list", m->name);
@@ -141,7 +98,7 @@ static void test_gguf(void **state) {
     if (is_listed(unsupported_gguf, m.name)) {
         check_refused(&m, path, true);
     } else {
-        float *logits = run(&m, path);
+        float *logits = arch_run(&m, path);
         compare(&m, "GGUF", m.gguf_logits, logits);
         free(logits);
     }
@@ -159,7 +116,7 @@ static float *run_folder(const arch_model *m, arch_folder_options options) {
     if (is_listed(unsupported_folder, m->name))
         check_refused(m, dir, false);
     else
-        logits = run(m, dir);
+        logits = arch_run(m, dir);
     arch_model_remove_folder(dir);
     return logits;
 }
