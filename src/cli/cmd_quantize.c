@@ -68,8 +68,8 @@ static const td_option_spec spec = {
     .command = "quantize",
     .arguments = "MODEL FILE TYPE [options]",
     .summary =
-        "Writes a GGUF model again with other types of weights: TYPE is the name of one of "
-        "llama.cpp's mixes, any case, or COPY. F32 F16 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_K Q5_1 Q5_0 "
+        "Writes a model, a GGUF file or a Hugging Face folder, as a GGUF file with other types of "
+        "weights: TYPE is the name of one of llama.cpp's mixes, any case, or COPY. F32 F16 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_K Q5_1 Q5_0 "
         "Q4_K_M Q4_K_S Q4_K Q4_1 Q4_0 IQ4_NL IQ4_XS MXFP4_MOE Q3_K_L Q3_K_M Q3_K_S Q3_K IQ3_M "
         "IQ3_S IQ3_XS IQ3_XXS Q2_K Q2_K_S IQ2_M IQ2_S IQ2_XS IQ2_XXS IQ1_M IQ1_S TQ2_0 TQ1_0. "
         "Q4_K_M is a good first choice; docs/QUANTIZE.md has a table of them.",

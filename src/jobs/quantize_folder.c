@@ -6,6 +6,7 @@
  * follow. */
 #include "jobs/quantize_folder.h"
 
+#include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,7 +219,14 @@ static td_status add_llama3(folder_source *f, td_err *err) {
     TD_TRY(add_divisors(f, "rope_freqs.weight", n, &divisors, err));
     plain.scaling = TD_ROPE_PLAIN;
     td_rope_frequencies(divisors, m->config.n_rot, &plain, NULL);
-    for (int i = 0; i < n; i++) divisors[i] /= m->rope.inv_freq[i];
+    for (int i = 0; i < n; i++) {
+        divisors[i] /= m->rope.inv_freq[i];
+        if (!(divisors[i] > 0) || divisors[i] > FLT_MAX)
+            return td_fail(err, TD_ERR_FORMAT,
+                           "rope_scaling: frequency %d would be divided by %g, wanted a number "
+                           "above 0",
+                           i, (double)divisors[i]);
+    }
     return TD_OK;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "jobs/quantize_folder.h"
 
 enum { KEY_MAX = 160, NO_WINDOW = -1 };
@@ -149,7 +150,14 @@ static td_status check_rope(const td_model *m, td_err *err) {
 static td_status check_all(const td_model *m, const arch_keys *keys, td_err *err) {
     static const char *const names[] = {"silu", "gelu_pytorch_tanh", "gelu"};
     const td_config *c = &m->config;
-    if (c->activation != keys->activation)
+    const bool either_gelu =
+        c->activation != TD_ACTIVATION_SILU && keys->activation != TD_ACTIVATION_SILU;
+    if (c->activation != keys->activation && either_gelu)
+        td_log(TD_LOG_WARN,
+               "%s: the activation is '%s'; readers of the new file take '%s', which is nearly the "
+               "same",
+               td_checkpoint_path(m->ckpt), names[c->activation], names[keys->activation]);
+    else if (c->activation != keys->activation)
         return td_fail(err, TD_ERR_UNSUPPORTED,
                        "the activation is '%s', and readers of GGUF files of architecture '%s' "
                        "take '%s'",
@@ -304,20 +312,9 @@ static td_status put_yarn(const meta *t, td_err *err) {
     return TD_OK;
 }
 
-/* Phi-3's files do not name it: they have the tensors. */
-static td_status put_longrope(const meta *t, td_err *err) {
+/* The type of longrope, but in Phi-3's files, which are known by their tensors. */
+static td_status put_scaling_type(const meta *t, td_err *err) {
     const td_rope_config *r = &t->c->rope;
-    if (!is_arch(t->m, "phi3")) {
-        TD_TRY(put_text(t, "rope.scaling.type", "longrope", err));
-        TD_TRY(put_int(t, "rope.scaling.original_context_length", (int)r->original, err));
-    }
-    return put_float(t, "rope.scaling.attn_factor", r->attention_factor, err);
-}
-
-static td_status put_scaling(const meta *t, td_err *err) {
-    const td_rope_config *r = &t->c->rope;
-    if (is_arch(t->m, "phi3"))
-        TD_TRY(put_int(t, "rope.scaling.original_context_length", (int)r->original, err));
     switch (r->scaling) {
     case TD_ROPE_PLAIN:
         return has(t, HAS_NO_SCALING) ? put_text(t, "rope.scaling.type", "none", err) : TD_OK;
@@ -325,10 +322,21 @@ static td_status put_scaling(const meta *t, td_err *err) {
         TD_TRY(put_text(t, "rope.scaling.type", "linear", err));
         return put_float(t, "rope.scaling.factor", r->factor, err);
     case TD_ROPE_YARN: return put_yarn(t, err);
-    case TD_ROPE_LONG: return put_longrope(t, err);
+    case TD_ROPE_LONG:
+        return is_arch(t->m, "phi3") ? TD_OK : put_text(t, "rope.scaling.type", "longrope", err);
     case TD_ROPE_LLAMA3: break; /* a tensor */
     }
     return TD_OK;
+}
+
+static td_status put_scaling(const meta *t, td_err *err) {
+    const td_rope_config *r = &t->c->rope;
+    const bool has_lists = t->m->rope.inv_freq_long != NULL;
+    TD_TRY(put_scaling_type(t, err));
+    if (has_lists || is_arch(t->m, "phi3"))
+        TD_TRY(put_int(t, "rope.scaling.original_context_length", (int)r->original, err));
+    if (r->scaling == TD_ROPE_YARN || (!has_lists && r->attention_factor == 1)) return TD_OK;
+    return put_float(t, "rope.scaling.attn_factor", r->attention_factor, err);
 }
 
 static td_status put_rope(const meta *t, td_err *err) {

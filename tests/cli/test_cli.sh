@@ -255,5 +255,24 @@ expect 1 "No such file" quantize "$tmp/small.gguf" /nowhere/new.gguf Q8_0
 [ ! -e "$tmp/newer.gguf" ]
 verdict $? "quantize leaves nothing of what failed"
 
+# A Hugging Face folder, if the program that writes one is built.
+writer=${TANDEM_BUILD_DIR:-}/tests/test_archs
+if [ -x "$writer" ]; then
+    mkdir "$tmp/folder"
+    "$writer" --write qwen3_wide folder "$tmp/folder"
+    expect 0 "25 tensors, 16 of them converted" quantize "$tmp/folder" "$tmp/folder.gguf" Q4_K_M
+    "$TANDEM" inspect "$tmp/folder.gguf" --tensors | grep -q 'blk.1.attn_k.weight.*q4_k'
+    verdict $? "quantize takes a folder"
+    "$TANDEM" inspect "$tmp/folder.gguf" | grep -q 'runs here *yes'
+    verdict $? "what a folder becomes runs"
+    "$TANDEM" quantize --dry-run "$tmp/folder" Q8_0 2>/dev/null | grep -q '^output.weight *f32 -> q8_0'
+    verdict $? "quantize --dry-run takes a folder"
+    expect 2 "is the model itself" quantize "$tmp/folder" "$tmp/folder/model.safetensors" Q8_0
+    rm "$tmp/folder"/tokenizer*
+    expect 0 "has no tokenizer" quantize "$tmp/folder" "$tmp/folder.gguf" Q8_0
+else
+    skip "quantize of a folder" "no $writer"
+fi
+
 echo "1..$n"
 exit $status
