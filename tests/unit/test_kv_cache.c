@@ -74,10 +74,10 @@ static void write_span(fixture *f, int seq, int from, int to) {
 
 static const float sinks[N_HEAD] = {-3, 0.5f, 4, 90};
 static const td_attention_spec specs[] = {
-    {.n_head = N_HEAD, .scale = 0.5f                  },
-    {                .n_head = N_HEAD,              .scale = 0.5f,                                .softcap = 1.5f},
-    { .n_head = N_HEAD, .scale = 0.5f,                                .sinks = sinks},
-    {                   .n_head = N_HEAD,                 .scale = 0.5f, .softcap = 3, .sinks = sinks},
+    {N_HEAD, 0.5f, 0,    NULL,  NULL, NULL},
+    {N_HEAD, 0.5f, 1.5f, NULL,  NULL, NULL},
+    {N_HEAD, 0.5f, 0,    sinks, NULL, NULL},
+    {N_HEAD, 0.5f, 3,    sinks, NULL, NULL},
 };
 
 /* A row of value_at as the cache keeps it. */
