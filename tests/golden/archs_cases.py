@@ -24,14 +24,15 @@ def factors(n, last=1.5):
 
 def case(name, cls, seed, *configs, n_token=70, n_ctx=128, gains=None, gguf=True, gguf_config=None,
          why="", old=False, strip="", config_cls=None, converter=None, tensors=None,
-         tolerance=2e-4, renamed=None, experts=None):
+         tolerance=2e-4, renamed=None, old_more=None,
+         experts=None):
     """gguf_config: what the converter's file leaves out, for the logits of the GGUF form; why says
     so.  old: an old-style config.json too.  strip: a prefix that the hub's files do not have.
     config_cls: of a class that transformers runs as cls.  converter: keys that llama.cpp's converter
     misses in a configuration of transformers 5.  tensors: {name: shape} by configuration, of an
     architecture that transformers lacks: llama.cpp is the oracle then.
-    renamed: {new: old} keys of the old-style config.json.  experts: "apart" or "fused" in the
-    GGUF file, where llama.cpp's converter stacks them."""
+    renamed: {new: old} keys of the old-style config.json.  old_more: what only that has.  experts:
+    "apart" or "fused" in the GGUF file, where llama.cpp's converter stacks them."""
     config = dict(COMMON)
     for c in configs:
         config.update(c)
@@ -40,7 +41,7 @@ def case(name, cls, seed, *configs, n_token=70, n_ctx=128, gains=None, gguf=True
                        gains={**untied, **(gains or {})}, gguf=gguf, gguf_config=gguf_config,
                        why=why, old=old, strip=strip, config_cls=config_cls,
                        converter=converter or {}, tensors=tensors, tolerance=tolerance,
-                       renamed=renamed or {}, experts=experts)
+                       renamed=renamed or {}, old_more=old_more or {}, experts=experts)
 
 
 # ---- llama and its relatives ----

@@ -204,14 +204,20 @@ def old_style(config, renamed):
     return c
 
 
+def same(a, b):
+    """Where a tensor lies in memory may change the last bits of a product."""
+    return np.abs(a - b).max() < 5e-6
+
+
 def check_old_style(case, folder, config, tokens, logits):
     old = old_style(config, case["renamed"]) if case["old"] else None
     if old is None:
         return None
+    old.update(case["old_more"])
     path = os.path.join(folder, "config.json")
     keep = Path(path).read_text()
     Path(path).write_text(json.dumps(old))
-    assert np.array_equal(logits_of(load(case, folder), tokens), logits), "old-style config differs"
+    assert same(logits_of(load(case, folder), tokens), logits), "old-style config differs"
     Path(path).write_text(keep)
     return old
 
@@ -450,7 +456,7 @@ def make_logits(case, folder, tokens):
     again = build(case["cls"], config_of(case))
     again.load_state_dict(model.state_dict())
     logits = logits_of(model, tokens)
-    assert np.array_equal(logits, logits_of(again, tokens)), "the folder is another model"
+    assert same(logits, logits_of(again, tokens)), "the folder is another model"
     return model, logits
 
 
