@@ -22,6 +22,7 @@ extern const td_arch td_arch_internlm2;   /* internlm2.c: InternLM2 */
 extern const td_arch td_arch_llama;       /* llama.c: Llama */
 extern const td_arch td_arch_minicpm;     /* minicpm.c: MiniCPM */
 extern const td_arch td_arch_mistral;     /* mistral.c: Mistral 7B */
+extern const td_arch td_arch_mixtral;     /* mixtral.c: Mixtral */
 extern const td_arch td_arch_olmo2;       /* olmo2.c: OLMo 2 */
 extern const td_arch td_arch_phi3;        /* phi3.c: Phi-3 and Phi-4 mini */
 extern const td_arch td_arch_qwen2;       /* qwen2.c: Qwen2 and Qwen2 */
