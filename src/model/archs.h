@@ -26,6 +26,7 @@ extern const td_arch td_arch_mixtral;     /* mixtral.c: Mixtral */
 extern const td_arch td_arch_olmo2;       /* olmo2.c: OLMo 2 */
 extern const td_arch td_arch_phi3;        /* phi3.c: Phi-3 and Phi-4 mini */
 extern const td_arch td_arch_qwen2;       /* qwen2.c: Qwen2 and Qwen2 */
+extern const td_arch td_arch_qwen2_moe;   /* qwen2_moe.c: Qwen2 with experts */
 extern const td_arch td_arch_qwen3;       /* qwen3.c: Qwen3 */
 extern const td_arch td_arch_qwen3_moe;   /* qwen3_moe.c: Qwen3 with experts */
 extern const td_arch td_arch_smollm3;     /* smollm3.c: SmolLM3 */
