@@ -23,6 +23,11 @@ void td_self_attention(const td_model *m, td_step *step, td_workspace *ws, int i
     td_linear_forward(step, &l->v_proj, &in, ws->v, n_kv);
     norm_heads(step, &l->q_norm, ws->q, c->n_head, c->head_dim);
     norm_heads(step, &l->k_norm, ws->k, c->n_head_kv, c->head_dim);
+    if (c->qkv_clip > 0) {
+        td_clip_forward(step, ws->q, n, n_q, c->qkv_clip);
+        td_clip_forward(step, ws->k, n, n_kv, c->qkv_clip);
+        td_clip_forward(step, ws->v, n, n_kv, c->qkv_clip);
+    }
     if (c->n_rot && !(c->layers[i_layer] & TD_LAYER_NO_ROPE)) {
         const bool local = (c->layers[i_layer] & TD_LAYER_LOCAL) && c->rope_local.theta > 0;
         const td_rope *rope = local ? &m->rope_local : &m->rope;

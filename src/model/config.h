@@ -32,6 +32,7 @@ typedef struct td_config {
     int n_rot_local;               /* its rotated dimensions; 0: n_rot */
     int window;                    /* sliding window, the query included; 0: none */
     uint8_t layers[TD_MAX_LAYERS]; /* [n_layer] of TD_LAYER_* */
+    float qkv_clip;                /* what q, k and v are limited to before rotation; 0: nothing */
     float attention_scale;         /* of q k */
     float attention_softcap;       /* 0: none */
     float embedding_scale;

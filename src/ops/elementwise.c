@@ -12,7 +12,7 @@ typedef struct rows_job {
     const td_norm *norm;
     td_glu_fn *glu;
     const float *up;
-    float scale; /* or cap */
+    float scale; /* or cap, or limit */
     float *y;
     const float *x;
     int n;
@@ -99,6 +99,21 @@ void td_scale_forward(td_step *step, float *y, float c, int m, int n) {
     if (c == 1.0f) return;
     rows_job job = {.step = step, .scale = c, .y = y, .n = n};
     td_pool_run(step->pool, m, ROWS_PER_PIECE, scale_rows, &job);
+}
+
+static void clip_rows(void *context, int begin, int end, int i_thread) {
+    (void)i_thread;
+    const rows_job *job = context;
+    const float limit = job->scale;
+    for (ptrdiff_t i = (ptrdiff_t)begin * job->n; i < (ptrdiff_t)end * job->n; i++) {
+        if (job->y[i] > limit) job->y[i] = limit;
+        if (job->y[i] < -limit) job->y[i] = -limit;
+    }
+}
+
+void td_clip_forward(td_step *step, float *x, int m, int n, float limit) {
+    rows_job job = {.step = step, .y = x, .n = n, .scale = limit};
+    td_pool_run(step->pool, m, ROWS_PER_PIECE, clip_rows, &job);
 }
 
 static void glu_rows(void *context, int begin, int end, int i_thread) {

@@ -35,6 +35,9 @@ void td_add_forward(td_step *step, float *y, const float *x, int m, int n);
 /* y *= c over m rows of n. */
 void td_scale_forward(td_step *step, float *y, float c, int m, int n);
 
+/* x = x within [-limit, limit] over m rows of n; NaN stays. */
+void td_clip_forward(td_step *step, float *x, int m, int n, float limit);
+
 /* x = cap * tanh(x / cap) over m rows of n. */
 void td_softcap_forward(td_step *step, float *x, int m, int n, float cap);
 
