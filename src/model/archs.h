@@ -24,6 +24,7 @@ extern const td_arch td_arch_minicpm;     /* minicpm.c: MiniCPM */
 extern const td_arch td_arch_mistral;     /* mistral.c: Mistral 7B */
 extern const td_arch td_arch_mixtral;     /* mixtral.c: Mixtral */
 extern const td_arch td_arch_olmo2;       /* olmo2.c: OLMo 2 */
+extern const td_arch td_arch_olmoe;       /* olmoe.c: OLMoE */
 extern const td_arch td_arch_phi3;        /* phi3.c: Phi-3 and Phi-4 mini */
 extern const td_arch td_arch_qwen2;       /* qwen2.c: Qwen2 and Qwen2 */
 extern const td_arch td_arch_qwen2_moe;   /* qwen2_moe.c: Qwen2 with experts */
