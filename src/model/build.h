@@ -68,8 +68,10 @@ td_status td_build_linear(const td_builder *b, td_module *parent, const td_linea
  * n_whole rows. */
 typedef struct td_expert_spec {
     const char *each_hf, *each_gguf; /* "gate_proj", "ffn_gate" */
-    td_part_name all;                /* below "experts"; NULL: the format has none */
-    const char *experts;             /* what the experts are called in Hugging Face folders */
+    /* In Hugging Face folders the whole name, which has no ".weight" behind it unless it says so;
+     * NULL: the format has none. */
+    td_part_name all;
+    const char *experts; /* what the experts are called in Hugging Face folders */
     int n_expert, n, k;
     bool bias;       /* required */
     int n_whole;     /* outputs of an expert in the tensor of all; 0: n */

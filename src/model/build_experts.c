@@ -26,29 +26,24 @@ static const td_tensor *find_each(const td_builder *b, const td_module *parent,
     return td_build_find(b, parent, (td_part_name){name, name}, "weight");
 }
 
-/* Hugging Face's parameters of all experts have no ".weight" behind their names. */
-static void all_name(const td_builder *b, const td_expert_spec *spec, const char *suffix,
-                     char name[TD_NAME_MAX]) {
-    if (b->is_hf)
-        snprintf(name, TD_NAME_MAX, "%s.%s%s", spec->experts, spec->all.hf, suffix);
-    else
-        snprintf(name, TD_NAME_MAX, "%s", spec->all.gguf);
-}
-
 static const td_tensor *find_all(const td_builder *b, const td_module *parent,
                                  const td_expert_spec *spec, bool bias) {
     char name[TD_NAME_MAX];
     if (!(b->is_hf ? spec->all.hf : spec->all.gguf)) return NULL;
-    all_name(b, spec, bias ? "_bias" : "", name);
-    return td_build_find(b, parent, (td_part_name){name, name},
-                         b->is_hf ? ""
-                         : bias   ? "bias"
-                                  : "weight");
+    if (!b->is_hf) return td_build_find(b, parent, spec->all, bias ? "bias" : "weight");
+    snprintf(name, TD_NAME_MAX, "%s%s", spec->all.hf, bias ? "_bias" : "");
+    return td_build_find(b, parent, (td_part_name){name, NULL}, "");
 }
 
 bool td_build_has_experts(const td_builder *b, const td_module *parent,
                           const td_expert_spec *spec) {
     return find_all(b, parent, spec, false) || find_each(b, parent, spec, 0);
+}
+
+/* For messages. */
+static const char *all_or_each(const td_builder *b, const td_expert_spec *spec) {
+    if (!b->is_hf) return spec->all.gguf;
+    return spec->all.hf ? spec->all.hf : spec->each_hf;
 }
 
 /* ---- one tensor of all ---- */
@@ -164,11 +159,9 @@ td_status td_build_experts(const td_builder *b, const td_module *parent, const t
     else if (find_each(b, parent, spec, 0))
         TD_TRY(bind_each(b, parent, spec, linears, err));
     else {
-        char name[TD_NAME_MAX];
-        all_name(b, spec, "", name);
         return td_fail(err, TD_ERR_FORMAT,
                        "%s, layer %d: tensors of the experts ('%s') are missing", parent->name,
-                       b->i_layer, name);
+                       b->i_layer, all_or_each(b, spec));
     }
     TD_TRY(check_count(b, parent, spec, err));
     if (spec->bias) TD_TRY(bind_bias(b, parent, spec, linears, err));

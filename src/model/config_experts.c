@@ -14,8 +14,9 @@ static const td_setting set_n_used = {
 static const td_setting set_n_ff = {"expert_feed_forward_length", "moe_intermediate_size"};
 static const td_setting set_n_shared = {
     "expert_shared_count", "n_shared_experts|num_shared_experts|moe_num_shared_experts"};
-static const td_setting set_n_ff_shared = {"expert_shared_feed_forward_length",
-                                           "shared_expert_intermediate_size"};
+static const td_setting set_n_ff_shared = {
+    "expert_shared_feed_forward_length",
+    "shared_expert_intermediate_size|shared_intermediate_size"};
 static const td_setting set_n_group = {"expert_group_count", "n_group"};
 static const td_setting set_n_group_used = {"expert_group_used_count", "topk_group"};
 static const td_setting set_normalize = {"expert_weights_norm", "norm_topk_prob"};

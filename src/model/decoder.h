@@ -54,14 +54,15 @@ typedef struct td_decoder_names {
     td_part_name attn_post_norm; /* [none] */
     td_part_name mlp_norm;       /* ["post_attention_layernorm"] */
     td_part_name mlp_post_norm;  /* [none] */
-    /* Of layers with experts; all but the first stand below it. */
+    /* Of layers with experts; all stand below the first, but a shared MLP that is shared_beside. */
     const char *moe;                                   /* what stands in the MLP's place ["mlp"] */
     const char *router;                                /* ["gate"] */
     const char *correction;                            /* ["gate.e_score_correction_bias"] */
     const char *experts;                               /* ["experts"] */
     const char *expert_gate, *expert_up, *expert_down; /* ["gate_proj" ...] */
-    const char *shared;                                /* ["shared_experts"] */
-    const char *shared_gate; /* one number per token [none]; GGUF: ffn_gate_inp_shexp */
+    const char *all_gate_up, *all_down; /* tensors of all experts ["experts.gate_up_proj" ...] */
+    const char *shared;                 /* ["shared_experts"] */
+    const char *shared_gate;            /* one number per token [none]; GGUF: ffn_gate_inp_shexp */
 } td_decoder_names;
 
 typedef struct td_decoder_spec {
@@ -81,6 +82,7 @@ typedef struct td_decoder_spec {
     bool experts_transposed;  /* tensors of all experts lie as [expert][in][out] in Hugging Face
                                  folders */
     bool experts_interleaved; /* there, rows of gate and up take turns */
+    bool shared_beside;       /* the MLP of all tokens is a part of the layer, not of the mixture */
     bool neox_gguf, neox_hf;  /* rotated pairs lie half a head apart in files of this kind */
 } td_decoder_spec;
 

@@ -47,7 +47,8 @@ static td_status gate_and_up(const td_decoder_builder *s, const td_module *moe, 
         return td_build_experts(&s->b, moe, &part, &e->up, err);
     }
     const bool turns = s->b.is_hf && s->spec->experts_interleaved;
-    part.all = (td_part_name){"gate_up_proj", "ffn_gate_up_exps"};
+    part.all =
+        (td_part_name){td_either(names->all_gate_up, "experts.gate_up_proj"), "ffn_gate_up_exps"};
     part.n_whole = 2 * part.n;
     part.map = turns ? (td_row_map){.first = 0, .group = 1, .stride = 2}
                      : (td_row_map){.first = 0, .group = part.n, .stride = part.n};
@@ -74,7 +75,7 @@ static td_status build_experts(const td_decoder_builder *s, td_module *moe, td_e
     TD_TRY(gate_and_up(s, moe, part, err));
     part.each_hf = td_either(names->expert_down, "down_proj");
     part.each_gguf = "ffn_down";
-    part.all = (td_part_name){"down_proj", "ffn_down_exps"};
+    part.all = (td_part_name){td_either(names->all_down, "experts.down_proj"), "ffn_down_exps"};
     part.n = e->n_embd;
     part.k = e->n_ff;
     TD_TRY(td_build_experts(&s->b, moe, &part, &e->down, err));
@@ -88,8 +89,9 @@ static td_status build_shared(const td_decoder_builder *s, td_module *moe, td_er
     const td_decoder_names *names = &s->spec->names;
     td_module *node;
     if (s->c->n_ff_shared == 0) return TD_OK;
-    TD_TRY(td_build_module(&s->b, moe, td_either(names->shared, "shared_experts"),
-                           s->spec->classes.mlp, &node, err));
+    TD_TRY(td_build_module(&s->b, s->spec->shared_beside ? s->node : moe,
+                           td_either(names->shared, "shared_experts"), s->spec->classes.mlp, &node,
+                           err));
     TD_TRY(td_decoder_mlp(s, node, s->c->n_ff_shared, true, err));
     if (!names->shared_gate) return TD_OK;
     const td_linear_spec gate = {
