@@ -18,6 +18,7 @@ extern const td_arch td_arch_glm4;        /* glm4.c: GLM-4-0414 */
 extern const td_arch td_arch_gpt2;        /* gpt2.c: GPT-2 */
 extern const td_arch td_arch_gpt_neox;    /* gpt_neox.c: GPT-NeoX and Pythia */
 extern const td_arch td_arch_granite;     /* granite.c: Granite 3 */
+extern const td_arch td_arch_granite_moe; /* granite.c: Granite 3 with experts */
 extern const td_arch td_arch_internlm2;   /* internlm2.c: InternLM2 */
 extern const td_arch td_arch_llama;       /* llama.c: Llama */
 extern const td_arch td_arch_minicpm;     /* minicpm.c: MiniCPM */
