@@ -9,6 +9,7 @@ extern const td_arch td_arch_command_r;   /* command_r.c: Command R */
 extern const td_arch td_arch_deepseek2;   /* deepseek.c: DeepSeek-V2, V3 and their like in GGUF */
 extern const td_arch td_arch_deepseek_v2; /* deepseek.c: DeepSeek-V2, folders */
 extern const td_arch td_arch_deepseek_v3; /* deepseek.c: DeepSeek-V3, R1, Kimi-K2, folders */
+extern const td_arch td_arch_dots1;       /* dots1.c: dots.llm1 */
 extern const td_arch td_arch_ernie4_5;    /* ernie4_5.c: ERNIE 4 */
 extern const td_arch td_arch_falcon;      /* falcon.c: Falcon 7B and 40B */
 extern const td_arch td_arch_gemma;       /* gemma.c: Gemma */

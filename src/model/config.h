@@ -107,7 +107,12 @@ td_status td_config_read_mla_scale(td_config *config, const td_checkpoint *ckpt,
 /* config_window.c: fills config->window, 0 if the file has none. */
 td_status td_config_read_window(td_config *config, const td_checkpoint *ckpt, td_err *err);
 
-/* Qwen's way: only if use_sliding_window, and by max_window_layers where there is no list. */
+/* Reads the window and marks the layers with it: those of the list layer_types, or where there is
+ * none all from max_window_layers [first] on. */
+td_status td_config_read_last_windows(td_config *config, const td_checkpoint *ckpt, int first,
+                                      td_err *err);
+
+/* Qwen's way: the same, but only if use_sliding_window. */
 td_status td_config_read_qwen_window(td_config *config, const td_checkpoint *ckpt, td_err *err);
 
 /* What Gemma 2 and 3 share: the window, scaled embeddings, and the scale of attention.  GGUF files

@@ -45,19 +45,22 @@ td_status td_config_read_window(td_config *c, const td_checkpoint *ckpt, td_err 
     return td_config_get_int(ckpt, window, false, 0, 1 << 30, &c->window, err);
 }
 
-td_status td_config_read_qwen_window(td_config *c, const td_checkpoint *ckpt, td_err *err) {
-    static const td_setting in_use = {NULL, "use_sliding_window"};
+td_status td_config_read_last_windows(td_config *c, const td_checkpoint *ckpt, int first,
+                                      td_err *err) {
     static const td_setting list = {NULL, "layer_types"};
     static const td_setting n_full = {NULL, "max_window_layers"};
-    bool use = false;
-    TD_TRY(td_config_get_bool(ckpt, in_use, &use, err));
-    if (!use) return TD_OK;
     TD_TRY(td_config_read_window(c, ckpt, err));
     if (td_config_find(ckpt, list)) return td_config_mark_windows(c, ckpt, 1, err);
-    int first = 28;
     TD_TRY(td_config_get_int(ckpt, n_full, false, 0, TD_MAX_LAYERS, &first, err));
     for (int i = first; i < c->n_layer && c->window; i++) c->layers[i] |= TD_LAYER_LOCAL;
     return TD_OK;
+}
+
+td_status td_config_read_qwen_window(td_config *c, const td_checkpoint *ckpt, td_err *err) {
+    static const td_setting in_use = {NULL, "use_sliding_window"};
+    bool use = false;
+    TD_TRY(td_config_get_bool(ckpt, in_use, &use, err));
+    return use ? td_config_read_last_windows(c, ckpt, 28, err) : TD_OK;
 }
 
 td_status td_config_read_gemma(td_config *c, const td_checkpoint *ckpt, int n_layer_27b,
