@@ -12,6 +12,11 @@ static void norm_heads(td_step *step, const td_norm *norm, float *x, int n_head,
     td_norm_forward(step, norm, x, x, norm->n == head_dim ? n * n_head : n);
 }
 
+static void norm_qk(const td_config *c, const td_layer *l, td_step *step, td_workspace *ws) {
+    norm_heads(step, &l->q_norm, ws->q, c->n_head, c->head_dim);
+    norm_heads(step, &l->k_norm, ws->k, c->n_head_kv, c->head_dim);
+}
+
 void td_self_attention(const td_model *m, td_step *step, td_workspace *ws, int i_layer, float *x) {
     const td_config *c = &m->config;
     const td_layer *l = &m->layers[i_layer];
@@ -21,8 +26,7 @@ void td_self_attention(const td_model *m, td_step *step, td_workspace *ws, int i
     td_linear_forward(step, &l->q_proj, &in, ws->q, n_q);
     td_linear_forward(step, &l->k_proj, &in, ws->k, n_kv);
     td_linear_forward(step, &l->v_proj, &in, ws->v, n_kv);
-    norm_heads(step, &l->q_norm, ws->q, c->n_head, c->head_dim);
-    norm_heads(step, &l->k_norm, ws->k, c->n_head_kv, c->head_dim);
+    if (!c->qk_norm_late) norm_qk(c, l, step, ws);
     if (c->qkv_clip > 0) {
         td_clip_forward(step, ws->q, n, n_q, c->qkv_clip);
         td_clip_forward(step, ws->k, n, n_kv, c->qkv_clip);
@@ -35,6 +39,7 @@ void td_self_attention(const td_model *m, td_step *step, td_workspace *ws, int i
         td_rope_forward(step, rope, cs, ws->q, c->n_head, c->head_dim);
         td_rope_forward(step, rope, cs, ws->k, c->n_head_kv, c->head_dim);
     }
+    if (c->qk_norm_late) norm_qk(c, l, step, ws);
 
     td_kv_write(step, i_layer, ws->k, ws->v);
     const td_attention_spec attention = {

@@ -87,13 +87,12 @@ td_status td_config_get_scale(const td_checkpoint *ckpt, td_setting s, float *ou
     return TD_OK;
 }
 
-/* A value that may differ per layer, and that the dense decoders here need to be one. */
-static td_status get_uniform(const td_checkpoint *ckpt, td_setting s, bool required, int n_layer,
-                             int max, int *out, td_err *err) {
+td_status td_config_get_uniform(const td_checkpoint *ckpt, td_setting s, int n_layer, int min,
+                                int max, int *out, td_err *err) {
     const td_meta *m = td_config_find(ckpt, s);
-    if (!m) return required ? missing(ckpt, s, err) : TD_OK;
+    if (!m) return TD_OK;
     int64_t v[TD_MAX_LAYERS];
-    TD_TRY(td_checkpoint_get_ints(ckpt, m->key, true, 1, max, n_layer, v, err));
+    TD_TRY(td_checkpoint_get_ints(ckpt, m->key, true, min, max, n_layer, v, err));
     for (int i = 1; i < n_layer; i++)
         if (v[i] != v[0])
             return td_fail(err, TD_ERR_UNSUPPORTED,
@@ -102,6 +101,13 @@ static td_status get_uniform(const td_checkpoint *ckpt, td_setting s, bool requi
                            m->key, i, (long long)v[i], (long long)v[0]);
     *out = (int)v[0];
     return TD_OK;
+}
+
+/* A size: above 0. */
+static td_status get_size(const td_checkpoint *ckpt, td_setting s, bool required, int n_layer,
+                          int max, int *out, td_err *err) {
+    if (required && !td_config_find(ckpt, s)) return missing(ckpt, s, err);
+    return td_config_get_uniform(ckpt, s, n_layer, 1, max, out, err);
 }
 
 /* ---- sizes ---- */
@@ -132,9 +138,9 @@ static const td_setting set_n_expert = {
 
 static td_status read_heads(td_config *c, const td_checkpoint *ckpt, const td_config_defaults *d,
                             td_err *err) {
-    TD_TRY(get_uniform(ckpt, set_n_head, true, c->n_layer, 4096, &c->n_head, err));
+    TD_TRY(get_size(ckpt, set_n_head, true, c->n_layer, 4096, &c->n_head, err));
     c->n_head_kv = d->n_head_kv && d->n_head_kv < c->n_head ? d->n_head_kv : c->n_head;
-    TD_TRY(get_uniform(ckpt, set_n_head_kv, false, c->n_layer, 4096, &c->n_head_kv, err));
+    TD_TRY(get_size(ckpt, set_n_head_kv, false, c->n_layer, 4096, &c->n_head_kv, err));
     if (c->n_head % c->n_head_kv != 0)
         return td_fail(err, TD_ERR_FORMAT, "%s %d is not a multiple of %s %d",
                        td_config_name(ckpt, set_n_head), c->n_head,
@@ -169,7 +175,7 @@ static td_status read_sizes(td_config *c, const td_checkpoint *ckpt, const td_co
     TD_TRY(td_config_get_int(ckpt, set_n_ctx, td_checkpoint_get_kind(ckpt) == TD_CHECKPOINT_GGUF, 1,
                              INT_MAX, &c->n_ctx_train, err));
     c->n_ff = c->n_embd <= MAX_WIDTH / 4 ? 4 * c->n_embd : MAX_WIDTH;
-    TD_TRY(get_uniform(ckpt, set_n_ff, !d->ff_is_4_embd, c->n_layer, MAX_WIDTH, &c->n_ff, err));
+    TD_TRY(get_size(ckpt, set_n_ff, !d->ff_is_4_embd, c->n_layer, MAX_WIDTH, &c->n_ff, err));
     return read_heads(c, ckpt, d, err);
 }
 

@@ -32,6 +32,7 @@ typedef struct td_config {
     int n_rot_local;               /* its rotated dimensions; 0: n_rot */
     int window;                    /* sliding window, the query included; 0: none */
     uint8_t layers[TD_MAX_LAYERS]; /* [n_layer] of TD_LAYER_* */
+    bool qk_norm_late;             /* norms of q and k come after rotation, not before */
     float qkv_clip;                /* what q, k and v are limited to before rotation; 0: nothing */
     float attention_scale;         /* of q k */
     float attention_softcap;       /* 0: none */
@@ -62,6 +63,9 @@ td_status td_config_get_scale(const td_checkpoint *ckpt, td_setting s, float *ou
 td_status td_config_get_bool(const td_checkpoint *ckpt, td_setting s, bool *out, td_err *err);
 td_status td_config_get_string(const td_checkpoint *ckpt, td_setting s, td_string *out,
                                td_err *err);
+/* A number, or a list of the same one for each layer. */
+td_status td_config_get_uniform(const td_checkpoint *ckpt, td_setting s, int n_layer, int min,
+                                int max, int *out, td_err *err);
 /* The entry itself, NULL if absent. */
 const td_meta *td_config_find(const td_checkpoint *ckpt, td_setting s);
 /* The checkpoint's own name of the setting, for messages. */

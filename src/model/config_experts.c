@@ -13,7 +13,8 @@ static const td_setting set_n_used = {
     "expert_used_count", "num_experts_per_tok|experts_per_token|moe_k|moe_topk|moe_top_k"};
 static const td_setting set_n_ff = {"expert_feed_forward_length", "moe_intermediate_size"};
 static const td_setting set_n_shared = {
-    "expert_shared_count", "n_shared_experts|num_shared_experts|moe_num_shared_experts"};
+    "expert_shared_count", "n_shared_experts|num_shared_experts|moe_num_shared_experts|"
+                           "num_shared_expert"};
 static const td_setting set_n_ff_shared = {
     "expert_shared_feed_forward_length",
     "shared_expert_intermediate_size|shared_intermediate_size"};
@@ -57,8 +58,15 @@ static td_status read_score(td_config *c, const td_checkpoint *ckpt, td_err *err
     return TD_OK;
 }
 
+/* Some files say false for a number that they do not use (Hunyuan). */
+static bool is_false(const td_checkpoint *ckpt, td_setting s) {
+    const td_meta *m = td_config_find(ckpt, s);
+    return m && m->type == TD_META_BOOL && !td_meta_bool(m, 0);
+}
+
 static td_status read_groups(td_config *c, const td_checkpoint *ckpt, td_err *err) {
     td_router_config *r = &c->router;
+    if (is_false(ckpt, set_n_group)) return TD_OK;
     TD_TRY(td_config_get_int(ckpt, set_n_group, false, 0, MAX_GROUPS, &r->n_group, err));
     if (r->n_group <= 1) return TD_OK;
     if (r->n_expert % r->n_group != 0)
@@ -77,12 +85,12 @@ static td_status read_groups(td_config *c, const td_checkpoint *ckpt, td_err *er
 static td_status read_widths(td_config *c, const td_checkpoint *ckpt, td_err *err) {
     int n_shared = 0;
     if (c->n_ff_expert == 0) c->n_ff_expert = c->n_ff;
-    TD_TRY(td_config_get_int(ckpt, set_n_ff, false, 1, MAX_WIDTH, &c->n_ff_expert, err));
+    TD_TRY(td_config_get_uniform(ckpt, set_n_ff, c->n_layer, 1, MAX_WIDTH, &c->n_ff_expert, err));
     if (td_config_find(ckpt, set_n_ff_shared))
         return td_config_get_int(ckpt, set_n_ff_shared, true, 0, MAX_WIDTH, &c->n_ff_shared, err);
     if (!td_config_find(ckpt, set_n_shared)) return TD_OK;
-    TD_TRY(
-        td_config_get_int(ckpt, set_n_shared, true, 0, MAX_WIDTH / c->n_ff_expert, &n_shared, err));
+    TD_TRY(td_config_get_uniform(ckpt, set_n_shared, c->n_layer, 0, MAX_WIDTH / c->n_ff_expert,
+                                 &n_shared, err));
     c->n_ff_shared = n_shared * c->n_ff_expert;
     return TD_OK;
 }
@@ -117,8 +125,9 @@ td_status td_config_read_experts(td_config *c, const td_checkpoint *ckpt, td_err
     td_router_config *r = &c->router;
     TD_TRY(td_config_get_int(ckpt, set_n_expert, false, 0, MAX_EXPERTS, &r->n_expert, err));
     if (r->n_expert == 0) return TD_OK;
-    const bool required = r->n_used == 0;
-    TD_TRY(td_config_get_int(ckpt, set_n_used, required, 1, r->n_expert, &r->n_used, err));
+    if (r->n_used == 0 && !td_config_find(ckpt, set_n_used))
+        return td_fail(err, TD_ERR_FORMAT, "key '%s' is missing", td_config_name(ckpt, set_n_used));
+    TD_TRY(td_config_get_uniform(ckpt, set_n_used, c->n_layer, 1, r->n_expert, &r->n_used, err));
     if (r->n_used > r->n_expert)
         return td_fail(err, TD_ERR_FORMAT, "%s is missing, and its default %d is above %s %d",
                        td_config_name(ckpt, set_n_used), r->n_used,
@@ -126,7 +135,7 @@ td_status td_config_read_experts(td_config *c, const td_checkpoint *ckpt, td_err
     TD_TRY(read_score(c, ckpt, err));
     TD_TRY(td_config_get_bool(ckpt, set_normalize, &r->normalize, err));
     if (r->scale == 0) r->scale = 1;
-    TD_TRY(td_config_get_scale(ckpt, set_scale, &r->scale, err));
+    if (!is_false(ckpt, set_scale)) TD_TRY(td_config_get_scale(ckpt, set_scale, &r->scale, err));
     TD_TRY(read_groups(c, ckpt, err));
     TD_TRY(read_widths(c, ckpt, err));
     return mark_layers(c, ckpt, err);
