@@ -20,20 +20,21 @@ extern const td_arch td_arch_gpt2;        /* gpt2.c: GPT-2 */
 extern const td_arch td_arch_gpt_neox;    /* gpt_neox.c: GPT-NeoX and Pythia */
 extern const td_arch td_arch_granite;     /* granite.c: Granite 3 */
 extern const td_arch td_arch_granite_moe; /* granite.c: Granite 3 with experts */
-extern const td_arch td_arch_internlm2;   /* internlm2.c: InternLM2 */
-extern const td_arch td_arch_llama;       /* llama.c: Llama */
-extern const td_arch td_arch_minicpm;     /* minicpm.c: MiniCPM */
-extern const td_arch td_arch_mistral;     /* mistral.c: Mistral 7B */
-extern const td_arch td_arch_mixtral;     /* mixtral.c: Mixtral */
-extern const td_arch td_arch_olmo2;       /* olmo2.c: OLMo 2 */
-extern const td_arch td_arch_olmoe;       /* olmoe.c: OLMoE */
-extern const td_arch td_arch_phi3;        /* phi3.c: Phi-3 and Phi-4 mini */
-extern const td_arch td_arch_qwen2;       /* qwen2.c: Qwen2 and Qwen2 */
-extern const td_arch td_arch_qwen2_moe;   /* qwen2_moe.c: Qwen2 with experts */
-extern const td_arch td_arch_qwen3;       /* qwen3.c: Qwen3 */
-extern const td_arch td_arch_qwen3_moe;   /* qwen3_moe.c: Qwen3 with experts */
-extern const td_arch td_arch_smollm3;     /* smollm3.c: SmolLM3 */
-extern const td_arch td_arch_spark2_5;    /* spark2_5.c: Spark X2 */
-extern const td_arch td_arch_starcoder2;  /* starcoder2.c: StarCoder 2 */
+extern const td_arch td_arch_hunyuan_v1_moe; /* hunyuan_v1_moe.c: Hunyuan-A13B */
+extern const td_arch td_arch_internlm2;      /* internlm2.c: InternLM2 */
+extern const td_arch td_arch_llama;          /* llama.c: Llama */
+extern const td_arch td_arch_minicpm;        /* minicpm.c: MiniCPM */
+extern const td_arch td_arch_mistral;        /* mistral.c: Mistral 7B */
+extern const td_arch td_arch_mixtral;        /* mixtral.c: Mixtral */
+extern const td_arch td_arch_olmo2;          /* olmo2.c: OLMo 2 */
+extern const td_arch td_arch_olmoe;          /* olmoe.c: OLMoE */
+extern const td_arch td_arch_phi3;           /* phi3.c: Phi-3 and Phi-4 mini */
+extern const td_arch td_arch_qwen2;          /* qwen2.c: Qwen2 and Qwen2 */
+extern const td_arch td_arch_qwen2_moe;      /* qwen2_moe.c: Qwen2 with experts */
+extern const td_arch td_arch_qwen3;          /* qwen3.c: Qwen3 */
+extern const td_arch td_arch_qwen3_moe;      /* qwen3_moe.c: Qwen3 with experts */
+extern const td_arch td_arch_smollm3;        /* smollm3.c: SmolLM3 */
+extern const td_arch td_arch_spark2_5;       /* spark2_5.c: Spark X2 */
+extern const td_arch td_arch_starcoder2;     /* starcoder2.c: StarCoder 2 */
 
 #endif

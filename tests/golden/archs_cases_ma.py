@@ -131,7 +131,9 @@ def hunyuan(n_layer, width, top_k):
     """What files of the hub say of each layer; transformers 5 has one number for all."""
     more = dict(moe_intermediate_size=[width] * n_layer, moe_topk=[top_k] * n_layer,
                 num_shared_expert=[1] * n_layer)
-    return dict(converter=more, old_more=dict(more, use_qk_norm=True, use_cla=False))
+    return dict(converter=more, old_more=dict(
+        more, use_qk_norm=True, use_cla=False, n_group=False, topk_group=False,
+        routed_scaling_factor=False, norm_topk_prob=True))
 
 
 def alpha(value):
