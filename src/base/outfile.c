@@ -49,6 +49,26 @@ td_status td_outfile_write(td_outfile *f, const void *data, size_t n, td_err *er
     return TD_OK;
 }
 
+td_status td_outfile_write_hole(td_outfile *f, uint64_t n, td_err *err) {
+    static const uint8_t zeros[4096];
+    if (!f->in_place) {
+        const off_t at = ftello(f->stream);
+        if (at < 0 || n > (uint64_t)(INT64_MAX - at))
+            return td_fail(err, TD_ERR_LIMIT, "'%s' would be too long", f->path);
+        /* A hole at the end is one only once the file is that long. */
+        if (fseeko(f->stream, (off_t)n, SEEK_CUR) != 0 ||
+            ftruncate(fileno(f->stream), at + (off_t)n) != 0)
+            return td_fail_errno(err, errno, "cannot write '%s'", f->path);
+        return TD_OK;
+    }
+    while (n > 0) {
+        const size_t part = n < sizeof zeros ? (size_t)n : sizeof zeros;
+        TD_TRY(td_outfile_write(f, zeros, part, err));
+        n -= part;
+    }
+    return TD_OK;
+}
+
 td_status td_outfile_commit(td_outfile *f, td_err *err) {
     td_status status = TD_OK;
     /* A stream remembers an error but not which: a full disk is by far the likeliest. */

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/status.h"
@@ -23,6 +24,9 @@ typedef struct td_outfile {
 td_status td_outfile_open(td_outfile *f, const char *path, td_err *err);
 
 td_status td_outfile_write(td_outfile *f, const void *data, size_t n, td_err *err);
+
+/* n zeros that take no room on the disk where the file system has holes. */
+td_status td_outfile_write_hole(td_outfile *f, uint64_t n, td_err *err);
 
 /* Flushes, syncs and renames.  On failure the temporary is gone.  f is zeroed in any case. */
 td_status td_outfile_commit(td_outfile *f, td_err *err);

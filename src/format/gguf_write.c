@@ -275,14 +275,18 @@ static td_status begin(td_gguf_writer *w, td_err *err) {
     return TD_OK;
 }
 
-td_status td_gguf_writer_data(td_gguf_writer *w, const void *data, size_t n, td_err *err) {
+/* Data of all tensors in order; `from` NULL: zeros, as a hole. */
+static td_status write_data(td_gguf_writer *w, const uint8_t *from, uint64_t n, td_err *err) {
     if (!w->begun) TD_TRY(begin(w, err));
-    const uint8_t *from = data;
     while (n > 0) {
         TD_ASSERT(w->i_info < w->n_info);
-        const size_t part = n < w->n_left ? n : (size_t)w->n_left;
-        TD_TRY(td_outfile_write(&w->file, from, part, err));
-        from += part;
+        const uint64_t part = n < w->n_left ? n : w->n_left;
+        if (from) {
+            TD_TRY(td_outfile_write(&w->file, from, (size_t)part, err));
+            from += part;
+        } else {
+            TD_TRY(td_outfile_write_hole(&w->file, part, err));
+        }
         n -= part;
         w->n_left -= part;
         if (w->n_left > 0) continue;
@@ -290,6 +294,15 @@ td_status td_gguf_writer_data(td_gguf_writer *w, const void *data, size_t n, td_
         if (++w->i_info < w->n_info) w->n_left = w->infos[w->i_info].n_bytes;
     }
     return TD_OK;
+}
+
+td_status td_gguf_writer_data(td_gguf_writer *w, const void *data, size_t n, td_err *err) {
+    TD_ASSERT(data || n == 0);
+    return write_data(w, data, n, err);
+}
+
+td_status td_gguf_writer_hole(td_gguf_writer *w, uint64_t n, td_err *err) {
+    return write_data(w, NULL, n, err);
 }
 
 td_status td_gguf_writer_commit(td_gguf_writer *w, td_err *err) {

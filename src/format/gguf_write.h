@@ -64,6 +64,9 @@ td_status td_gguf_writer_tensor(td_gguf_writer *w, const char *name, td_dtype dt
 /* More bytes than the tensors have are a bug of the caller (asserted). */
 td_status td_gguf_writer_data(td_gguf_writer *w, const void *data, size_t n, td_err *err);
 
+/* The same for n bytes of zeros, which take no room on the disk where the file system has holes. */
+td_status td_gguf_writer_hole(td_gguf_writer *w, uint64_t n, td_err *err);
+
 /* Every tensor must have all its data (asserted).  On failure the file is as it was before. */
 td_status td_gguf_writer_commit(td_gguf_writer *w, td_err *err);
 

@@ -167,6 +167,30 @@ static void test_tensors(void **state) {
     td_checkpoint_close(ckpt);
 }
 
+/* A hole over the end of one tensor, a whole one, and the beginning of the last. */
+static void test_hole(void **state) {
+    (void)state;
+    const int64_t ne[1] = {3};
+    const float ones[3] = {1, 1, 1}, zeros[3] = {0};
+    td_gguf_writer w;
+    td_err err;
+    expect(td_gguf_writer_open(&w, path, &err), &err);
+    for (int i = 0; i < 3; i++)
+        expect(td_gguf_writer_tensor(&w, (const char *[]){"a", "b", "c"}[i], TD_DTYPE_F32, 1, ne,
+                                     &err),
+               &err);
+    expect(td_gguf_writer_data(&w, ones, 8, &err), &err);
+    expect(td_gguf_writer_hole(&w, 4 + 12 + 8, &err), &err);
+    expect(td_gguf_writer_data(&w, ones, 4, &err), &err);
+    expect(td_gguf_writer_commit(&w, &err), &err);
+    td_checkpoint *ckpt = open_written();
+    const float wanted_a[3] = {1, 1, 0}, wanted_c[3] = {0, 0, 1};
+    assert_memory_equal(td_checkpoint_tensor(ckpt, "a")->data, wanted_a, 12);
+    assert_memory_equal(td_checkpoint_tensor(ckpt, "b")->data, zeros, 12);
+    assert_memory_equal(td_checkpoint_tensor(ckpt, "c")->data, wanted_c, 12);
+    td_checkpoint_close(ckpt);
+}
+
 static void test_refuses(void **state) {
     (void)state;
     td_gguf_writer w;
@@ -249,6 +273,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_metadata, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_replace_and_remove, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_tensors, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_hole, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_refuses, make_folder, remove_folder),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test_setup_teardown(test_out_of_memory, make_folder, remove_folder),

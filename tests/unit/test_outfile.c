@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/outfile.h"
@@ -82,6 +83,42 @@ static void test_full_disk(void **state) {
     assert_non_null(strstr(err.msg, "No space left"));
 }
 
+static void test_holes(void **state) {
+    (void)state;
+    td_outfile f;
+    td_err err;
+    struct stat st;
+    const uint64_t n = 1 << 20;
+    assert_int_equal(td_outfile_open(&f, path, &err), TD_OK);
+    assert_int_equal(td_outfile_write(&f, "ab", 2, &err), TD_OK);
+    assert_int_equal(td_outfile_write_hole(&f, n, &err), TD_OK);
+    assert_int_equal(td_outfile_write(&f, "cd", 2, &err), TD_OK);
+    assert_int_equal(td_outfile_write_hole(&f, 0, &err), TD_OK);
+    assert_int_equal(td_outfile_write_hole(&f, n, &err), TD_OK);
+    assert_int_equal(td_outfile_write_hole(&f, UINT64_MAX, &err), TD_ERR_LIMIT);
+    assert_int_equal(td_outfile_commit(&f, &err), TD_OK);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, 2 * n + 4);
+    FILE *in = fopen(path, "rb");
+    assert_non_null(in);
+    for (uint64_t i = 0; i < 2 * n + 4; i++) {
+        const char *wanted = "abcd";
+        const int c = fgetc(in);
+        assert_int_equal(c, i < 2 ? wanted[i] : i >= n + 2 && i < n + 4 ? wanted[i - n] : 0);
+    }
+    fclose(in);
+}
+
+static void test_hole_in_place(void **state) {
+    (void)state;
+    td_outfile f;
+    td_err err;
+    assert_int_equal(td_outfile_open(&f, "/dev/null", &err), TD_OK);
+    assert_true(f.in_place);
+    assert_int_equal(td_outfile_write_hole(&f, 10000, &err), TD_OK);
+    assert_int_equal(td_outfile_commit(&f, &err), TD_OK);
+}
+
 static void test_no_such_folder(void **state) {
     (void)state;
     td_outfile f;
@@ -96,6 +133,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_commit, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_abort_keeps_the_old_file, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_full_disk, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_holes, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_hole_in_place, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_no_such_folder, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
