@@ -88,6 +88,15 @@ static td_status heads(const td_decoder_builder *s, td_module *attn, td_err *err
     return take_rows(s, v, 0, c->n_v, c->n_v, false, mla->expand_v, err);
 }
 
+/* A latent's norm, with an epsilon of its own: the definition has 1e-6 there, whatever the
+ * configuration says of the others. */
+static td_status latent_norm(const td_decoder_builder *s, td_module *attn, td_part_name name, int n,
+                             td_norm *out, td_err *err) {
+    TD_TRY(td_decoder_norm(s, attn, name, n, out, err));
+    out->eps = 1e-6f;
+    return TD_OK;
+}
+
 td_status td_decoder_mla(const td_decoder_builder *s, td_module *attn, td_err *err) {
     const td_mla_config *c = &s->c->mla;
     const int bias = s->spec->qkv_bias;
@@ -102,7 +111,7 @@ td_status td_decoder_mla(const td_decoder_builder *s, td_module *attn, td_err *e
         };
         const td_part_name norm = {"q_a_layernorm", "attn_q_a_norm"};
         TD_TRY(td_build_linear(&s->b, attn, &q_a, &s->layer->q_a_proj, err));
-        TD_TRY(td_decoder_norm(s, attn, norm, c->n_rank_q, &s->layer->q_a_norm, err));
+        TD_TRY(latent_norm(s, attn, norm, c->n_rank_q, &s->layer->q_a_norm, err));
         part.name = (td_part_name){"q_b_proj", "attn_q_b"};
         part.k = c->n_rank_q;
     }
@@ -113,7 +122,7 @@ td_status td_decoder_mla(const td_decoder_builder *s, td_module *attn, td_err *e
     part.bias = bias;
     TD_TRY(td_build_linear(&s->b, attn, &part, &s->layer->kv_a_proj, err));
     const td_part_name norm = {"kv_a_layernorm", "attn_kv_a_norm"};
-    TD_TRY(td_decoder_norm(s, attn, norm, c->n_rank_kv, &s->layer->kv_a_norm, err));
+    TD_TRY(latent_norm(s, attn, norm, c->n_rank_kv, &s->layer->kv_a_norm, err));
     TD_TRY(heads(s, attn, err));
     part.name = (td_part_name){td_either(s->spec->names.o, "o_proj"), "attn_output"};
     part.n = s->c->n_embd;
