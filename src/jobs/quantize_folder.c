@@ -299,7 +299,7 @@ static td_status finish_list(folder_source *f, td_quantize_source *s, td_err *er
 
 static td_status fill(td_quantize_source *s, folder_source *f, const td_checkpoint *ckpt,
                       td_err *err) {
-    TD_TRY(td_model_open(&f->model, ckpt, err));
+    TD_TRY(td_model_open(&f->model, ckpt, NULL, err));
     TD_TRY(td_folder_arch_name(&s->model.arch, f->model, err));
     TD_TRY(td_folder_check_config(f->model, err));
     for (const td_part *p = f->model->parts; p; p = p->next) TD_TRY(add_part(f, p, err));

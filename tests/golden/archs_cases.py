@@ -24,15 +24,18 @@ def factors(n, last=1.5):
 
 def case(name, cls, seed, *configs, n_token=70, n_ctx=128, gains=None, gguf=True, gguf_config=None,
          why="", old=False, strip="", config_cls=None, converter=None, tensors=None,
-         tolerance=2e-4, renamed=None, old_more=None,
-         experts=None):
+         tolerance=2e-4, renamed=None, old_more=None, experts=None, extra=None, methods=None,
+         peer_keys=None):
     """gguf_config: what the converter's file leaves out, for the logits of the GGUF form; why says
     so.  old: an old-style config.json too.  strip: a prefix that the hub's files do not have.
     config_cls: of a class that transformers runs as cls.  converter: keys that llama.cpp's converter
     misses in a configuration of transformers 5.  tensors: {name: shape} by configuration, of an
     architecture that transformers lacks: llama.cpp is the oracle then.
     renamed: {new: old} keys of the old-style config.json.  old_more: what only that has.  experts:
-    "apart" or "fused" in the GGUF file, where llama.cpp's converter stacks them."""
+    "apart" or "fused" in the GGUF file, where llama.cpp's converter stacks them.  extra: {name:
+    shape} by configuration, of tensors in the folder that the logits do not depend on.  methods:
+    {name: function of the converter's class that makes the method in its place}.  peer_keys:
+    metadata for llama.cpp alone, where it wants more than files have."""
     config = dict(COMMON)
     for c in configs:
         config.update(c)
@@ -41,7 +44,9 @@ def case(name, cls, seed, *configs, n_token=70, n_ctx=128, gains=None, gguf=True
                        gains={**untied, **(gains or {})}, gguf=gguf, gguf_config=gguf_config,
                        why=why, old=old, strip=strip, config_cls=config_cls,
                        converter=converter or {}, tensors=tensors, tolerance=tolerance,
-                       renamed=renamed or {}, old_more=old_more or {}, experts=experts)
+                       renamed=renamed or {}, old_more=old_more or {}, experts=experts,
+                       extra=extra or (lambda config: {}), methods=methods or {},
+                       peer_keys=peer_keys)
 
 
 # ---- llama and its relatives ----
@@ -335,3 +340,4 @@ case("spark2_5_heads_tied", None, 312, HEADS, SPARK, spark_rope(0.5, 0.5, 500.0)
 
 # ---- mixtures of experts, each part in a file of its own; they add to CASES ----
 import archs_cases_ma  # noqa: E402,F401
+import archs_cases_mc  # noqa: E402,F401

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """make_quantized.py - a tiny llama as the hub's quantized folders have it: FP8, INT4, GPTQ, AWQ, MXFP4.
+DeepSeek-V3 in FP8 and Kimi K2 with experts in INT4, too.
 
     python tests/golden/make_quantized.py [NAME ...]    writes tests/golden/archs/quant_NAME.json
 
@@ -14,11 +15,12 @@ import sys
 import tempfile
 
 import numpy as np
-import torch
+from safetensors.numpy import save_file
 
 import make_archs
 from archs_cases import CASES, COMMON, WIDE, rope
-from make_archs import HERE, build, config_of, encoded, positions_of, write
+from archs_cases_mc import MLA, yarn
+from make_archs import HERE, encoded, positions_of, write
 from make_tiny import GOLDEN_RATIO, MASK, logits_of, mix, tensor_key, tokens_of, uniform
 
 # Two widths that 128 divides, and a number of outputs that it does not.
@@ -210,13 +212,39 @@ FORMS = {
         "mxfp4-pack-quantized", num_bits=4, type="float", strategy="group", group_size=32)),
 }
 
+# ---- the models ----------------------------------------------------------------------------------
+
+LLAMA = dict(CASES["llama_wide"], config={**COMMON, **SHAPE, **rope()})
+# 128 divides no number of outputs of kv_a_proj_with_mqa.
+DEEPSEEK = dict(
+    COMMON, **{**MLA, "hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2,
+               "kv_lora_rank": 128, "moe_intermediate_size": 128}, **yarn(1.0, 1.0), q_lora_rank=128,
+    n_routed_experts=8, num_experts_per_tok=2, n_shared_experts=1, n_group=2, topk_group=1)
+KIMI = {**DEEPSEEK, "hidden_size": 64, "kv_lora_rank": 64, "q_lora_rank": 64, "n_group": 1,
+        "moe_intermediate_size": 96, "routed_scaling_factor": 2.827}
+MODELS = {
+    "fp8_deepseek_v3": dict(CASES["deepseek_v3_groups"], config=DEEPSEEK),
+    "int4_kimi_k2": dict(CASES["deepseek_v3_kimi_k2"], config=KIMI)}
+FORMS["fp8_deepseek_v3"] = (411, *FORMS["fp8_block"][1:])
+FORMS["int4_kimi_k2"] = (412, int4, {**FORMS["int4"][2], "ignore": [
+    "lm_head", "re:.*self_attn.*", "re:.*shared_experts.*", "re:.*mlp\\.(gate|up|gate_up|down)_proj.*"]})
+
+
+def is_quantized(name, tensor):
+    """Whether the format of this fixture takes the tensor."""
+    if name == "int4_kimi_k2":
+        return ".experts." in tensor
+    return tensor.endswith(("_proj.weight", "_proj_with_mqa.weight"))
+
+
 # ---- the fixture ---------------------------------------------------------------------------------
 
 
 def rows_of(case, form, name, shape):
-    """The arrays of one tensor of the model: [(name, shape, how)], and what they stand for."""
+    """The arrays of one tensor of the model: [(name, shape, how)], and what they stand for.  Without
+    a form it stays in BF16."""
     amplitude, offset = make_archs.amplitude_and_offset(case, name, shape)
-    if not name.endswith("_proj.weight"):
+    if form is None:
         how = dict(dtype="BF16", amplitude=float(np.float32(amplitude)), offset=offset)
         return [(name, shape, how)], lambda a: floats(a[name], "BF16")
     arrays, weight = form(*shape, amplitude / 3 ** 0.5)
@@ -225,27 +253,38 @@ def rows_of(case, form, name, shape):
         lambda a: weight({suffix: a[stem + suffix] for suffix in arrays}))
 
 
+def model_of(case, config, state):
+    """transformers' model from a folder with these float32 weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "config.json"), "w") as f:
+            json.dump(config, f)
+        save_file(state, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
+        return make_archs.load(case, folder)
+
+
 def make(name):
     seed, form, quantization = FORMS[name]
-    case = dict(CASES["llama_wide"], seed=seed, config={**COMMON, **SHAPE, **rope()})
-    model = build(case["cls"], config_of(case))
+    case = dict(MODELS.get(name, LLAMA), seed=seed)
     table, total, state = [], 0, {}
     with tempfile.TemporaryDirectory() as folder:
         shapes = make_archs.shapes_of(case, folder)
         with open(os.path.join(folder, "config.json")) as f:
             config = json.load(f)
     for tensor, shape in shapes.items():
-        rows, weight = rows_of(case, form, tensor, shape)
+        rows, weight = rows_of(case, form if is_quantized(name, tensor) else None, tensor, shape)
         bits = {n: element(seed, n, s, how) for n, s, how in rows}
         table += [list(row) for row in rows]
         total += sum(fingerprint_of(seed, n, b) for n, b in bits.items())
         x = weight(bits)
         assert x.shape == tuple(shape) and x.dtype == np.float32, (tensor, x.shape, x.dtype)
-        state[tensor] = torch.from_numpy(np.ascontiguousarray(x))
-    model.load_state_dict(state)
+        state[tensor] = np.ascontiguousarray(x)
+    model = model_of(case, config, state)
     tokens = tokens_of(seed, 70, config["vocab_size"])
-    logits, positions = logits_of(model, tokens), positions_of(70)
-    config.update(dtype="bfloat16", quantization_config=quantization)
+    with make_archs.routing_gaps() as gaps:
+        logits, positions = logits_of(model, tokens), positions_of(70)
+    assert min(gaps, default=1.0) > make_archs.MIN_ROUTING_GAP, "a router is near a tie"
+    config.update(dtype="bfloat16", quantization_config=quantization, **MODELS.get(name, {}).get(
+        "hub", {}))
     return dict(name="quant_" + name, seed=seed, n_vocab=config["vocab_size"], n_ctx=128,
                 oracle="transformers", tolerance=2e-4, weights=f"{total & MASK:016x}",
                 tokens=tokens, positions=positions, config=config, tensors=table,

@@ -1,0 +1,140 @@
+"""archs_cases_mc.py - DeepSeek V2 and V3 with their relatives: compressed keys and values, experts."""
+from archs_cases import case, rope
+
+V2, V3 = "DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM"
+MLA = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
+           num_key_value_heads=4, kv_lora_rank=32, qk_nope_head_dim=32, qk_rope_head_dim=16,
+           v_head_dim=32, moe_intermediate_size=32, first_k_dense_replace=1, rms_norm_eps=1e-6,
+           tie_word_embeddings=False, max_position_embeddings=1024)
+
+
+def yarn(mscale, all_dim, factor=8.0, theta=10000.0, **more):
+    """With an original context so short that the ramp has an inside."""
+    return rope("yarn", theta, factor=factor, original_max_position_embeddings=128,
+                **{"beta_fast": 32, "beta_slow": 1, **more}, mscale=mscale, mscale_all_dim=all_dim)
+
+
+# ---- GGUF files from before llama.cpp had keys and values compressed ----
+
+
+def legacy_parameters(cls):
+    """Heads are said as they are once expanded, and nothing of groups."""
+    def set_gguf_parameters(self):
+        cls.set_gguf_parameters(self)
+        keys, h = self.gguf_writer.kv_data[0], self.hparams
+        for key in ("attention.key_length_mla", "attention.value_length_mla",
+                    "expert_group_count", "expert_group_used_count"):
+            keys.pop("deepseek2." + key, None)
+        for key, value in (("head_count_kv", h["num_attention_heads"]),
+                           ("key_length", h["qk_nope_head_dim"] + h["qk_rope_head_dim"]),
+                           ("value_length", h["v_head_dim"])):
+            keys["deepseek2.attention." + key].value = value
+    return set_gguf_parameters
+
+
+def legacy_tensors(cls):
+    """kv_b_proj in one piece."""
+    def modify_tensors(self, data, name, bid):
+        if name.endswith("kv_b_proj.weight"):
+            yield self.map_tensor_name(name), data
+        else:
+            yield from cls.modify_tensors(self, data, name, bid)
+    return modify_tensors
+
+
+LEGACY = dict(set_gguf_parameters=legacy_parameters, modify_tensors=legacy_tensors)
+
+# ---- deepseek_v2 ----
+# llama.cpp takes models of 26 or 27 layers for ones without q_lora_rank.
+LITE = dict(peer_keys={"deepseek2.attention.q_lora_rank": 0})
+HUB = dict(aux_loss_alpha=0.001, seq_aux=True, moe_layer_freq=1, ep_size=1)
+HUB_V2 = dict(HUB, scoring_func="softmax")
+# transformers' norms of the compressed states have an epsilon of 1e-6 whatever the configuration says.
+EPSILON = "llama.cpp has rms_norm_eps for the norms of the compressed states too"
+GROUP_RULE = "llama.cpp takes the sum of the two best for a group's score, the model its best"
+case("deepseek_v2_lite", V2, 501, MLA, yarn(0.707, 0.707), dict(
+    q_lora_rank=None, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=2,
+    topk_method="greedy"), old_more=HUB_V2, old=True, **LITE)
+case("deepseek_v2_lite_legacy", V2, 502, MLA, yarn(0.707, 0.707), dict(
+    q_lora_rank=None, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=2,
+    topk_method="greedy", first_k_dense_replace=2), methods=LEGACY, **LITE)
+case("deepseek_v2_groups", V2, 503, MLA, yarn(1.0, 1.0), dict(
+    q_lora_rank=32, n_routed_experts=16, num_experts_per_tok=4, n_shared_experts=2, n_group=4,
+    topk_group=2, topk_method="group_limited_greedy", routed_scaling_factor=16.0), old_more=HUB_V2,
+    old=True, why=GROUP_RULE)
+case("deepseek_v2_one_expert", V2, 504, MLA, dict(
+    q_lora_rank=64, n_routed_experts=4, num_experts_per_tok=1, n_shared_experts=1,
+    topk_method="greedy", first_k_dense_replace=0, num_hidden_layers=2, v_head_dim=16,
+    rms_norm_eps=1e-4), why=EPSILON)
+case("deepseek_v2_all_experts_tied", V2, 505, MLA, rope(theta=5e5), dict(
+    q_lora_rank=None, n_routed_experts=4, num_experts_per_tok=4, n_shared_experts=3,
+    topk_method="greedy", num_hidden_layers=2, qk_nope_head_dim=64, qk_rope_head_dim=32,
+    tie_word_embeddings=True), experts="fused", **LITE)
+# What a GGUF file does not say.
+case("deepseek_v2_mscales_biases", V2, 506, MLA, yarn(0.7, 1.2, beta_fast=16, beta_slow=2), dict(
+    q_lora_rank=32, n_routed_experts=8, num_experts_per_tok=2, n_shared_experts=1,
+    topk_method="greedy", attention_bias=True), gguf=False)
+
+# ---- deepseek_v3 ----
+UNREAD = "llama.cpp reads none of rope.scaling.yarn_*"
+HUB_V3 = dict(HUB, scoring_func="sigmoid", topk_method="noaux_tc")
+SIGMOID = dict(scoring_func="sigmoid")
+
+
+def mtp(config):
+    """The layer that predicts one more token, behind the others."""
+    c, prefix = config, f"model.layers.{config['num_hidden_layers']}."
+    h, n, kv = c["hidden_size"], c["num_attention_heads"], c["kv_lora_rank"]
+    head, ff = c["qk_nope_head_dim"] + c["qk_rope_head_dim"], c["moe_intermediate_size"]
+    table = {"embed_tokens": [c["vocab_size"], h], "enorm": [h], "hnorm": [h],
+             "eh_proj": [h, 2 * h], "shared_head.norm": [h], "shared_head.head": [c["vocab_size"], h],
+             "input_layernorm": [h], "post_attention_layernorm": [h],
+             "self_attn.q_a_proj": [c["q_lora_rank"], h], "self_attn.q_a_layernorm": [
+                 c["q_lora_rank"]], "self_attn.q_b_proj": [n * head, c["q_lora_rank"]],
+             "self_attn.kv_a_proj_with_mqa": [kv + c["qk_rope_head_dim"], h],
+             "self_attn.kv_a_layernorm": [kv],
+             "self_attn.kv_b_proj": [n * (c["qk_nope_head_dim"] + c["v_head_dim"]), kv],
+             "self_attn.o_proj": [h, n * c["v_head_dim"]],
+             "mlp.gate": [c["n_routed_experts"], h]}
+    mlps = [f"mlp.experts.{e}" for e in range(c["n_routed_experts"])] + ["mlp.shared_experts"]
+    for mlp in mlps:
+        table.update({f"{mlp}.gate_proj": [ff, h], f"{mlp}.up_proj": [ff, h],
+                      f"{mlp}.down_proj": [h, ff]})
+    table = {f"{prefix}{k}.weight": v for k, v in table.items()}
+    table[prefix + "mlp.gate.e_score_correction_bias"] = [c["n_routed_experts"]]
+    return table
+
+
+case("deepseek_v3_groups", V3, 511, MLA, yarn(1.0, 1.0), dict(
+    q_lora_rank=32, n_routed_experts=16, num_experts_per_tok=4, n_shared_experts=1, n_group=4,
+    topk_group=2, num_hidden_layers=2, routed_scaling_factor=2.5), old_more=dict(
+    HUB_V3, num_nextn_predict_layers=0), converter=SIGMOID, old=True)
+# As the hub's folders have it; the GGUF file drops the layer.
+case("deepseek_v3_mtp", V3, 512, MLA, yarn(1.0, 1.0), dict(
+    q_lora_rank=64, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1, n_group=2,
+    topk_group=1, num_hidden_layers=2), old_more=dict(HUB_V3, num_nextn_predict_layers=1), extra=mtp,
+    converter=SIGMOID, old=True)
+case("deepseek_v3_legacy", V3, 513, MLA, yarn(1.0, 1.0), dict(
+    q_lora_rank=32, n_routed_experts=8, num_experts_per_tok=2, n_shared_experts=1, n_group=1,
+    topk_group=1, num_hidden_layers=2), converter=SIGMOID, methods=LEGACY)
+case("deepseek_v3_moonlight", V3, 514, MLA, rope(theta=50000.0), dict(
+    q_lora_rank=None, n_routed_experts=12, num_experts_per_tok=3, n_shared_experts=2, n_group=1,
+    topk_group=1, routed_scaling_factor=2.446, rms_norm_eps=1e-5), old_more=HUB_V3, converter=SIGMOID,
+    old=True, **LITE)
+case("deepseek_v3_kimi_k2", V3, 515, MLA, yarn(1.0, 1.0, 32.0, 50000.0, beta_fast=1), dict(
+    q_lora_rank=64, n_routed_experts=12, num_experts_per_tok=4, n_shared_experts=1, n_group=1,
+    topk_group=1, num_hidden_layers=2, routed_scaling_factor=2.827, rms_norm_eps=1e-5), old_more=dict(
+    HUB_V3, model_type="kimi_k2", num_nextn_predict_layers=0), converter=SIGMOID, old=True,
+    n_token=50, why=UNREAD, experts="fused")
+case("deepseek_v3_one_expert", V3, 516, MLA, dict(
+    q_lora_rank=32, n_routed_experts=4, num_experts_per_tok=1, n_shared_experts=1, n_group=1,
+    topk_group=1, first_k_dense_replace=0, num_hidden_layers=2, norm_topk_prob=True,
+    qk_nope_head_dim=64, v_head_dim=16), converter=SIGMOID)
+case("deepseek_v3_all_experts_tied", V3, 517, MLA, dict(
+    q_lora_rank=32, n_routed_experts=4, num_experts_per_tok=4, n_shared_experts=2, n_group=1,
+    topk_group=1, num_hidden_layers=2, norm_topk_prob=False, routed_scaling_factor=1.0,
+    tie_word_embeddings=True), converter=SIGMOID)
+# What no GGUF file says: biases, and rotation of halves.
+case("deepseek_v3_halves_biases", V3, 518, MLA, dict(
+    q_lora_rank=32, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1, n_group=2,
+    topk_group=1, num_hidden_layers=2, rope_interleave=False, attention_bias=True), gguf=False)
