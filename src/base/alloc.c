@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #ifdef TD_FAULTS
 /* Written by the test's thread before the code under test runs; atomic because workers allocate
@@ -68,6 +70,12 @@ void *td_malloc_aligned(size_t bytes) {
 }
 
 void td_free_aligned(void *p) { free(p); }
+
+void td_advise_huge(void *p, size_t bytes) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = ((uintptr_t)p + page - 1) / page * page, end = (uintptr_t)p + bytes;
+    if (end > first) (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
+}
 
 td_status td_grow(void **array, size_t *cap, size_t n_want, size_t size, const char *what,
                   td_err *err) {

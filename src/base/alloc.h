@@ -24,6 +24,9 @@ char *td_strndup(const char *s, size_t n);
 void *td_malloc_aligned(size_t bytes);
 void td_free_aligned(void *p);
 
+/* Asks for huge pages under a large block that will be written all over: fewer faults.  A hint. */
+void td_advise_huge(void *p, size_t bytes);
+
 /* Grows an array of `size`-byte elements to hold at least n_want: doubles *cap.  On failure nothing
  * changes. */
 td_status td_grow(void **array, size_t *cap, size_t n_want, size_t size, const char *what,

@@ -21,6 +21,8 @@
 #define UNPOISON(p, n) ((void)(p), (void)(n))
 #endif
 
+enum { HUGE_FROM = 8 << 20 }; /* bytes */
+
 struct td_arena_block {
     td_arena_block *older;
     size_t bytes; /* of data */
@@ -31,6 +33,7 @@ static td_arena_block *block_create(size_t bytes, td_arena_block *older) {
     if (bytes > SIZE_MAX - sizeof(td_arena_block)) return NULL;
     td_arena_block *block = td_malloc_aligned(sizeof *block + bytes);
     if (!block) return NULL;
+    if (bytes >= HUGE_FROM) td_advise_huge(block, sizeof *block + bytes);
     block->older = older;
     block->bytes = bytes;
     POISON(block->data, bytes);
