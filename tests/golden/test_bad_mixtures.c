@@ -1,0 +1,186 @@
+/* test_bad_mixtures.c - mixtures of experts whose numbers or tensors do not fit are refused by
+ * name.
+ *
+ * Each case changes one thing of a fixture that runs. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tandem.h"
+#include "engine/engine.h"
+#include "support/arch_model.h"
+
+typedef struct bad_case {
+    const char *model;
+    const char *what;  /* a key of config.json or of the GGUF file, or a tensor */
+    const char *value; /* as JSON; NULL: it is taken out */
+    const char *text;  /* part of the message */
+} bad_case;
+
+static const bad_case bad_folders[] = {
+    {"mixtral_top2",          "num_experts_per_tok",                                 "9",          "num_experts_per_tok"                  },
+    {"mixtral_top2",          "num_experts_per_tok",                                 "0",          "num_experts_per_tok"                  },
+    {"mixtral_top2",          "num_experts_per_tok",                                 NULL,         "is missing"                           },
+    {"mixtral_top2",          "num_local_experts",                                   "7",          "block_sparse_moe.gate.weight"         },
+    {"mixtral_top2",          "num_local_experts",                                   "9",          "block_sparse_moe.gate.weight"         },
+    {"mixtral_top2",          "num_local_experts",                                   "1000000000", "num_local_experts"                    },
+    {"mixtral_top2",          "num_local_experts",                                   "0",          "mlp.gate_proj.weight"                 },
+    {"mixtral_top2",          "intermediate_size",                                   "64",         "experts.0.w1.weight"                  },
+    {"mixtral_top2",          "model.layers.1.block_sparse_moe.experts.5.w2.weight", NULL,         "experts.5.w2"                         },
+    {"mixtral_top2",          "model.layers.0.block_sparse_moe.gate.weight",         NULL,         "gate.weight"                          },
+    {"qwen2_moe_top4",        "mlp_only_layers",                                     "\"none\"",   "mlp_only_layers"                      },
+    {"qwen2_moe_top4",        "mlp_only_layers",                                     "[0.5]",      "mlp_only_layers"                      },
+    {"qwen2_moe_top4",        "moe_intermediate_size",                               "64",         "experts.0.gate_proj.weight"           },
+    {"qwen2_moe_top4",        "moe_intermediate_size",                               "-1",         "moe_intermediate_size"                },
+    {"qwen2_moe_top4",        "shared_expert_intermediate_size",                     "64",         "shared_expert.gate_proj.weight"       },
+    {"qwen2_moe_top4",        "model.layers.0.mlp.shared_expert.up_proj.weight",     NULL,
+     "shared_expert.up_proj"                                                                                                              },
+    {"qwen2_moe_top4",        "model.layers.1.mlp.shared_expert_gate.weight",        NULL,         "shared_expert_gate"                   },
+    {"qwen2_moe_top4",        "model.layers.1.mlp.experts.3.up_proj.weight",         NULL,         "experts.3.up_proj"                    },
+    {"qwen2_moe_top4",        "model.layers.0.mlp.experts.0.up_proj.weight",         NULL,         "up_proj"                              },
+    {"olmoe_clipped",         "clip_qkv",                                            "-1.0",       "clip_qkv"                             },
+    {"granitemoe_top2",       "intermediate_size",                                   "48",         "input_linear.weight"                  },
+    {"granitemoe_top2",       "model.layers.0.block_sparse_moe.input_linear.weight", NULL,
+     "input_linear"                                                                                                                       },
+    {"granitemoeshared_top4", "model.layers.1.shared_mlp.output_linear.weight",      NULL,
+     "shared_mlp.output_linear"                                                                                                           },
+    {"dots1_groups",          "scoring_func",                                        "\"tanh\"",   "scoring_func is 'tanh'"               },
+    {"dots1_groups",          "scoring_func",                                        "7",          "scoring_func"                         },
+    {"dots1_groups",          "n_group",                                             "5",          "is not a multiple of n_group 5"       },
+    {"dots1_groups",          "n_group",                                             "65",         "n_group"                              },
+    {"dots1_groups",          "topk_group",                                          "5",          "topk_group"                           },
+    {"dots1_groups",          "topk_group",                                          NULL,         "is missing"                           },
+    {"dots1_groups",          "num_experts_per_tok",                                 "9",          "at most the 8 experts of topk_group 2"},
+    {"dots1_groups",          "n_shared_experts",                                    "3",          "shared_experts.gate_proj.weight"      },
+    {"dots1_groups",          "n_shared_experts",                                    "-1",         "n_shared_experts"                     },
+    {"dots1_groups",          "routed_scaling_factor",                               "0",          "routed_scaling_factor"                },
+    {"dots1_groups",          "first_k_dense_replace",                               "2",          "layers.1.mlp.gate_proj.weight"        },
+    {"dots1_groups",          "model.layers.2.mlp.gate.e_score_correction_bias",     NULL,
+     "gate.e_score_correction_bias"                                                                                                       },
+    {"hunyuan_v1_moe_top2",   "moe_topk",                                            "[2, 1]",     "moe_topk: layer 1 has 1"              },
+    {"hunyuan_v1_moe_top2",   "moe_topk",                                            "[2]",        "moe_topk"                             },
+    {"hunyuan_v1_moe_top2",   "moe_topk",                                            "[9, 9]",     "moe_topk"                             },
+    {"hunyuan_v1_moe_alpha",  "rope_parameters",
+     "{\"rope_type\": \"dynamic\", \"rope_theta\": 1e4, \"alpha\": -1.0}",                         "alpha"                                },
+};
+
+static const bad_case bad_files[] = {
+    {"mixtral_top2",   "llama.expert_used_count",             "9",  "llama.expert_used_count"      },
+    {"mixtral_top2",   "llama.expert_used_count",             NULL, "is missing"                   },
+    {"mixtral_top2",   "llama.expert_count",                  "7",  "ffn_gate_inp.weight"          },
+    {"mixtral_top2",   "llama.expert_count",                  NULL, "blk.0.ffn_up.weight"          },
+    {"mixtral_top2",   "blk.1.ffn_up_exps.weight",            NULL, "ffn_up_exps"                  },
+    {"mixtral_all",    "blk.0.ffn_down.1.weight",             NULL, "ffn_down.1.weight"            },
+    {"qwen3_moe_all",  "blk.1.ffn_gate_up_exps.weight",       NULL, "ffn_gate_up_exps"             },
+    {"qwen3_moe_top2", "qwen3moe.expert_feed_forward_length", "32", "ffn_gate_exps.weight"         },
+    {"qwen2_moe_top4", "blk.0.ffn_gate_inp_shexp.weight",     NULL, "ffn_gate_inp_shexp.weight"    },
+    {"qwen2_moe_top4", "blk.0.ffn_down_shexp.weight",         NULL, "ffn_down_shexp.weight"        },
+    {"dots1_groups",   "dots1.expert_gating_func",            "9",  "dots1.expert_gating_func is 9"},
+    {"dots1_groups",   "dots1.expert_group_count",            "3",  "is not a multiple of"         },
+    {"dots1_groups",   "dots1.leading_dense_block_count",     "0",  "blk.0.ffn_gate_inp.weight"    },
+    {"dots1_groups",   "blk.1.exp_probs_b.bias",              NULL, "blk.1.exp_probs_b.bias"       },
+};
+
+/* ---- changing a fixture ---- */
+
+/* Of an array of rows [name, ...]. */
+static bool remove_row(json_t *rows, const char *name) {
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        if (strcmp(json_string_value(json_array_get(row, 0)), name) == 0)
+            return json_array_remove(rows, i) == 0;
+    }
+    return false;
+}
+
+static json_t *parsed(const char *text) {
+    json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+    assert_non_null(value);
+    return value;
+}
+
+static void change_folder(json_t *root, const bad_case *c) {
+    json_t *config = json_object_get(root, "config");
+    if (c->value)
+        json_object_set_new(config, c->what, parsed(c->value));
+    else if (json_object_del(config, c->what) != 0 &&
+             !remove_row(json_object_get(root, "tensors"), c->what))
+        fail_msg("%s has no '%s'", c->model, c->what);
+}
+
+/* Keys stand with their types. */
+static void change_file(json_t *root, const bad_case *c) {
+    json_t *gguf = json_object_get(root, "gguf"), *keys = json_object_get(gguf, "metadata");
+    if (c->value)
+        json_array_set_new(json_object_get(keys, c->what), 1, parsed(c->value));
+    else if (json_object_del(keys, c->what) != 0 &&
+             !remove_row(json_object_get(gguf, "tensors"), c->what))
+        fail_msg("%s has no '%s'", c->model, c->what);
+}
+
+static void check_refused(const bad_case *c, const char *path) {
+    td_engine *engine = NULL;
+    td_err err = {0};
+    const td_engine_options options = {.model_path = path,
+                                       .mode = TD_MODE_EXACT,
+                                       .n_thread = 1,
+                                       .n_batch = 16,
+                                       .n_ctx = 64,
+                                       .n_seq = 1};
+    const td_status status = td_engine_create(&engine, &options, &err);
+    if (status == TD_OK) {
+        td_engine_free(engine);
+        fail_msg("%s runs with %s = %s", c->model, c->what, c->value ? c->value : "(nothing)");
+    }
+    if (!strstr(err.msg, c->text))
+        fail_msg("%s, %s: '%s', wanted '%s' in it", c->model, c->what, err.msg, c->text);
+    assert_true(status == TD_ERR_FORMAT || status == TD_ERR_UNSUPPORTED);
+}
+
+/* ---- the tests ---- */
+
+static void test_folders(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof bad_folders / sizeof bad_folders[0]; i++) {
+        char dir[] = "/tmp/td_bad_XXXXXX";
+        arch_model m;
+        assert_non_null(mkdtemp(dir));
+        arch_model_load(&m, bad_folders[i].model);
+        change_folder(m.root, &bad_folders[i]);
+        arch_model_write_folder(&m, (arch_folder_options){.dtype = ARCH_F32}, dir);
+        check_refused(&bad_folders[i], dir);
+        arch_model_remove_folder(dir);
+        arch_model_clear(&m);
+    }
+}
+
+static void test_files(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof bad_files / sizeof bad_files[0]; i++) {
+        char path[] = "/tmp/td_bad_XXXXXX";
+        arch_model m;
+        const int fd = mkstemp(path);
+        assert_true(fd >= 0);
+        close(fd);
+        arch_model_load(&m, bad_files[i].model);
+        change_file(m.root, &bad_files[i]);
+        arch_model_write_gguf(&m, path);
+        check_refused(&bad_files[i], path);
+        unlink(path);
+        arch_model_clear(&m);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
