@@ -351,17 +351,17 @@ static td_status take_operands(translator *t, int depth, bool negated, td_strbuf
     while (st == TD_OK && t->end - t->p >= 2 && t->p[0] == '&') {
         t->p += 2;
         st = take_operand(t, depth, &next);
-        if (st == TD_OK && next.members.n + next.atoms.n == 0) st = refuse(t, start, "this class");
         if (st == TD_OK) st = set_check(&next, t->err);
+        if (st == TD_OK && next.members.n + next.atoms.n == 0) st = refuse(t, start, "this class");
         if (st != TD_OK) break;
         td_strbuf_adds(&ahead, "(?=");
         set_write(&next, false, &ahead);
         td_strbuf_addc(&ahead, ')');
         set_clear(&next);
     }
+    if (st == TD_OK) st = set_check(&first, t->err);
     if (st == TD_OK && (t->p == t->end || first.members.n + first.atoms.n == 0))
         st = refuse(t, start, "this class");
-    if (st == TD_OK) st = set_check(&first, t->err);
     if (st == TD_OK) st = td_strbuf_check(&ahead, "a pattern", t->err);
     if (st == TD_OK && ahead.n == 0) {
         set_write(&first, negated, out);
