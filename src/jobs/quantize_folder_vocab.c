@@ -127,10 +127,12 @@ static td_status check_bpe(const td_checkpoint *ckpt, td_vocab *v, td_err *err) 
             return refuse(ckpt, "normalizes text in other ways than to NFC", err);
         td_log(TD_LOG_WARN, "the tokenizer normalizes text to NFC, which GGUF files do not say");
     }
-    for (int32_t i = 0; i < v->n_merge; i++)
-        if (memchr(v->merges[i].left, ' ', v->merges[i].n_left) ||
-            memchr(v->merges[i].right, ' ', v->merges[i].n_right))
-            return refuse(ckpt, "merges texts with spaces", err);
+    for (int32_t i = 0; i < v->n_merge; i++) {
+        const td_vocab_merge *m = &v->merges[i];
+        if (m->n_left == 0 || m->n_right == 0 || memchr(m->left, ' ', m->n_left) ||
+            memchr(m->right, ' ', m->n_right))
+            return refuse(ckpt, "merges texts that are empty or have spaces", err);
+    }
     if (v->n_merge == 0) return refuse(ckpt, "has no merges", err);
     TD_TRY(find_name(v, &name, err));
     if (!name) return refuse(ckpt, "splits text as no pre-tokenizer that has a name", err);
@@ -450,6 +452,10 @@ static td_status put_all(tables *t, td_gguf_writer *w, td_err *err) {
 td_status td_folder_put_vocab(const td_model *m, const td_vocab *v, td_gguf_writer *w,
                               td_err *err) {
     tables t = {.v = v, .n = m->config.n_vocab};
+    const int64_t most = 2 * (int64_t)v->n_token + 65536;
+    if (t.n > most)
+        return td_fail(err, TD_ERR_FORMAT, "%d rows for %d tokens: wanted at most %lld", (int)t.n,
+                       (int)v->n_token, (long long)most);
     td_arena_init(&t.arena, 1 << 20);
     const td_status status = put_all(&t, w, err);
     td_arena_clear(&t.arena);

@@ -225,6 +225,58 @@ static void test_arch(void **state) {
     arch_model_clear(&m);
 }
 
+/* ---- one member of config.json changed ---- */
+
+static const struct {
+    const char *name, *key, *value; /* value in JSON */
+    const char *words;              /* of the refusal; NULL: that can be said */
+} changes[] = {
+    {"smollm3_grouped",    "no_rope_layers",  "[1, 1, 1, 1, 1]", "layer 3 attends with positions"     },
+    {"smollm3_grouped",    "no_rope_layers",  "[1, 0, 1, 0, 1]", "layer 1 attends without positions"  },
+    {"llama_grouped",      "hidden_act",      "\"gelu\"",        "the activation is 'gelu', and"      },
+    {"gpt_neox_parallel",  "hidden_act",      "\"gelu_new\"",    NULL                                 },
+    {"gemma2_grouped",     "sliding_window",  "null",            "'sliding_window' is missing or 0"   },
+    {"mistral_heads_tied", "sliding_window",  "511",             "layer 0 has a sliding window of 511"},
+    {"mistral_heads_tied", "sliding_window",  "512",             NULL                                 },
+    {"qwen3_grouped",      "architectures",   "[\"NoSuchLM\"]",  "NoSuchLM"                           },
+    {"qwen3_grouped",      "rope_parameters",
+     "{\"rope_type\": \"yarn\", \"factor\": 2, \"truncate\": false, "
+     "\"original_max_position_embeddings\": 256}",               "rope_scaling.truncate is false"     },
+};
+
+static void change_config(const char *dir, const char *key, const char *value) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/config.json", dir);
+    json_t *config = json_load_file(path, 0, NULL), *v = json_loads(value, JSON_DECODE_ANY, NULL);
+    assert_non_null(config);
+    assert_int_equal(json_object_set_new(config, key, v), 0);
+    assert_int_equal(json_dump_file(config, path, 0), 0);
+    json_decref(config);
+}
+
+static void test_changed_configs(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        char dir[] = "/tmp/td_arch_XXXXXX", path[64];
+        arch_model m;
+        td_err err;
+        arch_model_load(&m, changes[i].name);
+        assert_non_null(mkdtemp(dir));
+        snprintf(path, sizeof path, "%s.gguf", dir);
+        arch_model_write_folder(&m, (arch_folder_options){0}, dir);
+        change_config(dir, changes[i].key, changes[i].value);
+        const td_status status = write_file(dir, path, &err);
+        if (changes[i].words)
+            assert_int_equal(status, TD_ERR_UNSUPPORTED);
+        else if (status != TD_OK)
+            fail_msg("%s: %s", changes[i].name, err.msg);
+        if (changes[i].words && !strstr(err.msg, changes[i].words)) fail_msg("%s", err.msg);
+        unlink(path);
+        arch_model_remove_folder(dir);
+        arch_model_clear(&m);
+    }
+}
+
 /* ---- tokenizers ---- */
 
 /* Folders of tokenizers/, and the name of their pre-tokenizer or a part of the refusal.  `loses`
@@ -371,6 +423,30 @@ static void test_tokenizer(void **state) {
     hf_remove(&f);
 }
 
+/* Beside a tokenizer.json of merges, tokenizer.model has the scores. */
+static void test_scores(void **state) {
+    (void)state;
+    hf_folder f;
+    td_checkpoint *ckpt;
+    td_vocab vocab;
+    td_err err;
+    hf_make(&f);
+    link_tokenizer(&f, "metaspace_llama");
+    assert_int_equal(td_checkpoint_open(&ckpt, f.path, &err), TD_OK);
+    assert_int_equal(td_folder_read_vocab(ckpt, &vocab, &err), TD_OK);
+    assert_int_equal(vocab.model, TD_VOCAB_SPM);
+    assert_true(vocab.n_merge > 0);
+    td_vocab_clear(&vocab);
+    unlink(hf_path(&f, "config.json"));
+    link_tokenizer(&f, "spm_bpe");
+    assert_int_equal(td_folder_read_vocab(ckpt, &vocab, &err), TD_OK);
+    assert_int_equal(vocab.model, TD_VOCAB_SPM);
+    assert_int_equal(vocab.n_merge, 0);
+    td_vocab_clear(&vocab);
+    td_checkpoint_close(ckpt);
+    hf_remove(&f);
+}
+
 /* ---- the program ---- */
 
 int main(void) {
@@ -379,7 +455,7 @@ int main(void) {
     char **models = arch_model_list(&n_model);
     enum { N_TOKENIZER = sizeof tokenizers / sizeof *tokenizers };
     size_t indices[N_TOKENIZER];
-    struct CMUnitTest *tests = calloc((size_t)n_model + N_TOKENIZER, sizeof *tests);
+    struct CMUnitTest *tests = calloc((size_t)n_model + N_TOKENIZER + 2, sizeof *tests);
     if (!tests || n_model == 0) return 1;
     for (int i = 0; i < n_model; i++)
         tests[n++] = (struct CMUnitTest){
@@ -389,6 +465,8 @@ int main(void) {
         tests[n++] = (struct CMUnitTest){
             .name = tokenizers[i].name, .test_func = test_tokenizer, .initial_state = &indices[i]};
     }
+    tests[n++] = (struct CMUnitTest){.name = "changed_configs", .test_func = test_changed_configs};
+    tests[n++] = (struct CMUnitTest){.name = "scores", .test_func = test_scores};
     const int n_failed = _cmocka_run_group_tests("quantize_folder", tests, n, NULL, NULL);
     for (int i = 0; i < n_model; i++) free(models[i]);
     free(models);
