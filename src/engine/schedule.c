@@ -30,6 +30,14 @@ static void notice_length(td_engine *e, td_sequence *s) {
     s->is_long = is_long;
 }
 
+/* After a step that broke off, states of linear attention are past what has been evaluated. */
+static void forget_step(td_engine *e) {
+    for (int i = 0; i < e->n_seq; i++) {
+        td_sequence *s = e->slots[i];
+        if (s) s->n_eval = td_kv_cache_truncate(e->kv, i, s->n_eval);
+    }
+}
+
 static int queued(const td_sequence *s) { return s && s->armed ? s->n_token - s->n_eval : 0; }
 
 /* Fills the batch arrays; returns the number of tokens. */
@@ -96,7 +104,11 @@ td_status td_engine_step(td_engine *e, td_event *events, int max_event, int *n_e
     bool is_prefill;
     const int n = fill_batch(e, &is_prefill);
     if (n == 0) return TD_OK;
-    TD_TRY(td_engine_forward(e, n, err));
+    const td_status forward = td_engine_forward(e, n, err);
+    if (forward != TD_OK) {
+        forget_step(e);
+        return forward;
+    }
     const int n_row = collect_outputs(e, n, e->out_rows);
     if (n_row > 0) td_engine_logits(e, e->out_rows, n_row);
     td_status status = TD_OK;

@@ -110,12 +110,8 @@ static td_status file_bytes(size_t *out, const td_engine *e, const header *h, co
     *out = sizeof magic + 2 * 4 + 2 * 8 + 8 * 4 + 4 * 8 + CHECKSUM_BYTES;
     *out += 4 * ((size_t)h->n_layer + (size_t)h->n_token);
     for (int i = 0; i < e->kv->n_layer; i++) {
-        const td_kv_layer *layer = &e->kv->layers[i];
-        const int kept = (int)h->n_eval - kept_from[i] * TD_KV_PAGE;
-        size_t rows, bytes;
-        TD_TRY(td_mul_size(&rows, (size_t)(kept > 0 ? kept : 0), (size_t)layer->shape.n_head_kv,
-                           "session", err));
-        TD_TRY(td_mul_size(&bytes, rows, layer->k.row_bytes + layer->v.row_bytes, "session", err));
+        size_t bytes;
+        TD_TRY(td_kv_cache_visit_bytes(&bytes, e->kv, i, kept_from[i], (int)h->n_eval, err));
         TD_TRY(td_add_size(out, *out, bytes, "session", err));
     }
     return TD_OK;

@@ -55,11 +55,22 @@ static td_status store_bytes(size_t *out, const td_kv_shape *shape, int dim, td_
     return td_mul_size(out, *out, (size_t)n_page, "KV cache", err);
 }
 
+static td_status state_bytes(size_t *out, const td_kv_shape *shape, const td_kv_spec *spec,
+                             td_err *err) {
+    TD_TRY(td_mul_size(out, shape->n_state, (size_t)spec->n_seq, "states", err));
+    return td_mul_size(out, *out, sizeof(float), "states", err);
+}
+
 td_status td_kv_cache_bytes(size_t *out, const td_kv_spec *spec, td_err *err) {
     *out = 0;
     for (int i = 0; i < spec->n_layer; i++) {
         size_t k, v;
         int n_page = 0;
+        if (spec->shapes[i].n_state > 0) {
+            TD_TRY(state_bytes(&k, &spec->shapes[i], spec, err));
+            TD_TRY(td_add_size(out, *out, k, "KV cache", err));
+            continue;
+        }
         TD_TRY(count_pages(&n_page, &spec->shapes[i], spec, err));
         TD_TRY(
             store_bytes(&k, &spec->shapes[i], spec->shapes[i].k_dim, spec->k_dtype, n_page, err));
@@ -82,7 +93,15 @@ static td_status store_init(td_kv_store *store, const td_kv_layer *layer, int di
     return td_fail_nomem(err, "the KV cache (a smaller context -c needs less)", bytes);
 }
 
+static td_status state_init(td_kv_layer *layer, const td_kv_spec *spec, td_err *err) {
+    size_t bytes;
+    TD_TRY(state_bytes(&bytes, &layer->shape, spec, err));
+    layer->state = td_malloc_aligned(bytes);
+    return layer->state ? TD_OK : td_fail_nomem(err, "the states of linear attention", bytes);
+}
+
 static td_status layer_init(td_kv_layer *layer, const td_kv_spec *spec, td_err *err) {
+    if (layer->shape.n_state > 0) return state_init(layer, spec, err);
     TD_TRY(count_pages(&layer->n_page, &layer->shape, spec, err));
     layer->n_free = layer->n_page;
     layer->n_block = (spec->n_ctx + TD_KV_PAGE - 1) / TD_KV_PAGE;
@@ -105,8 +124,10 @@ td_status td_kv_cache_create(td_kv_cache **out, const td_kv_spec *spec, td_err *
     if (!kv) return td_fail_nomem(err, "the KV cache", sizeof *kv);
     *kv = (td_kv_cache){.n_layer = spec->n_layer, .n_seq = spec->n_seq, .n_ctx = spec->n_ctx};
     kv->layers = td_calloc((size_t)spec->n_layer, sizeof *kv->layers);
+    kv->n_reserved = td_calloc((size_t)spec->n_seq, sizeof *kv->n_reserved);
     td_status status = TD_OK;
-    if (!kv->layers) status = td_fail_nomem(err, "the KV cache", (size_t)spec->n_layer);
+    if (!kv->layers || !kv->n_reserved)
+        status = td_fail_nomem(err, "the KV cache", (size_t)spec->n_layer);
     for (int i = 0; i < spec->n_layer && status == TD_OK; i++) {
         kv->layers[i].shape = spec->shapes[i];
         status = layer_init(&kv->layers[i], spec, err);
@@ -128,8 +149,10 @@ void td_kv_cache_free(td_kv_cache *kv) {
         td_free(layer->kept_from);
         td_free_aligned(layer->k.data);
         td_free_aligned(layer->v.data);
+        td_free_aligned(layer->state);
     }
     td_free(kv->layers);
+    td_free(kv->n_reserved);
     td_free(kv);
 }
 
@@ -146,6 +169,12 @@ static void release_blocks(td_kv_layer *layer, int seq, int from, int to) {
 void td_kv_cache_reserve(td_kv_cache *kv, int seq, int from, int to) {
     for (int i = 0; i < kv->n_layer; i++) {
         td_kv_layer *layer = &kv->layers[i];
+        if (layer->state) {
+            TD_ASSERT(from == 0 || from == kv->n_reserved[seq]);
+            if (from == 0)
+                memset(td_kv_cache_state(kv, i, seq), 0, layer->shape.n_state * sizeof(float));
+            continue;
+        }
         int *page_of = layer->page_of + (ptrdiff_t)seq * layer->n_block;
         const int oldest = from - layer->shape.window + 1; /* position that `from` still sees */
         if (layer->shape.window > 0 && oldest > 0 && oldest / TD_KV_PAGE > layer->kept_from[seq]) {
@@ -158,11 +187,13 @@ void td_kv_cache_reserve(td_kv_cache *kv, int seq, int from, int to) {
             page_of[b] = layer->free_pages[--layer->n_free];
         }
     }
+    kv->n_reserved[seq] = to;
 }
 
 int td_kv_cache_truncate(td_kv_cache *kv, int seq, int n) {
     for (int i = 0; i < kv->n_layer && n > 0; i++) {
         const td_kv_layer *layer = &kv->layers[i];
+        if (layer->state && n != kv->n_reserved[seq]) n = 0;
         const int oldest = n - layer->shape.window + 1;
         if (layer->shape.window > 0 &&
             layer->kept_from[seq] * TD_KV_PAGE > (oldest > 0 ? oldest : 0))
@@ -170,9 +201,11 @@ int td_kv_cache_truncate(td_kv_cache *kv, int seq, int n) {
     }
     for (int i = 0; i < kv->n_layer; i++) {
         td_kv_layer *layer = &kv->layers[i];
+        if (layer->state) continue;
         release_blocks(layer, seq, (n + TD_KV_PAGE - 1) / TD_KV_PAGE, layer->n_block);
         if (n == 0) layer->kept_from[seq] = 0;
     }
+    if (n < kv->n_reserved[seq]) kv->n_reserved[seq] = n;
     return n;
 }
 
@@ -182,7 +215,7 @@ void td_kv_cache_worth_keeping(const td_kv_cache *kv, int seq, int n, int *kept_
     for (int i = 0; i < kv->n_layer; i++) {
         const td_kv_layer *layer = &kv->layers[i];
         const int oldest = n - layer->shape.window;
-        kept_from[i] = layer->kept_from[seq];
+        kept_from[i] = layer->state ? 0 : layer->kept_from[seq];
         if (layer->shape.window > 0 && oldest > 0 && oldest / TD_KV_PAGE > kept_from[i])
             kept_from[i] = oldest / TD_KV_PAGE;
     }
@@ -200,6 +233,7 @@ void td_kv_cache_adopt(td_kv_cache *kv, int seq, const int *kept_from, int n) {
     td_kv_cache_truncate(kv, seq, 0);
     for (int i = 0; i < kv->n_layer; i++) {
         td_kv_layer *layer = &kv->layers[i];
+        if (layer->state) continue;
         int *page_of = layer->page_of + (ptrdiff_t)seq * layer->n_block;
         layer->kept_from[seq] = kept_from[i];
         for (int b = kept_from[i]; b * TD_KV_PAGE < n; b++) {
@@ -207,6 +241,7 @@ void td_kv_cache_adopt(td_kv_cache *kv, int seq, const int *kept_from, int n) {
             page_of[b] = layer->free_pages[--layer->n_free];
         }
     }
+    kv->n_reserved[seq] = n;
 }
 
 typedef struct rows_visit {
@@ -230,8 +265,24 @@ td_status td_kv_cache_visit(td_kv_cache *kv, int seq, int i_layer, int block, in
                             td_kv_rows_fn *fn, void *user, td_err *err) {
     const td_kv_layer *layer = &kv->layers[i_layer];
     const rows_visit visit = {fn, user};
+    if (layer->state)
+        return n == 0 ? TD_OK
+                      : fn(user, (uint8_t *)(void *)td_kv_cache_state(kv, i_layer, seq),
+                           layer->shape.n_state * sizeof(float), err);
     TD_TRY(visit_store(layer, &layer->k, seq, block, n, &visit, err));
     return visit_store(layer, &layer->v, seq, block, n, &visit, err);
+}
+
+td_status td_kv_cache_visit_bytes(size_t *out, const td_kv_cache *kv, int i_layer, int block, int n,
+                                  td_err *err) {
+    const td_kv_layer *layer = &kv->layers[i_layer];
+    const int kept = n - block * TD_KV_PAGE;
+    *out = 0;
+    if (layer->state && n > 0)
+        return td_mul_size(out, layer->shape.n_state, sizeof(float), "session", err);
+    if (layer->state || kept <= 0) return TD_OK;
+    TD_TRY(td_mul_size(out, (size_t)kept, (size_t)layer->shape.n_head_kv, "session", err));
+    return td_mul_size(out, *out, layer->k.row_bytes + layer->v.row_bytes, "session", err);
 }
 
 /* ---- a step ---- */

@@ -1,9 +1,13 @@
-/* kv_cache.h - the per-layer state that attention reads: keys and values in pages.
+/* kv_cache.h - what layers keep of a sequence: keys and values in pages, or a state.
  *
  * A page holds TD_KV_PAGE consecutive positions of one sequence in one layer; a layer's page table
  * maps (sequence, position / TD_KV_PAGE) to a page.  Layers with a sliding window give pages back
  * once they lie wholly before the window of every position still to come, so they need few.  Pages
  * are assigned by td_kv_cache_reserve() before a step and never inside it.
+ *
+ * A layer of linear attention has a state instead, floats that every token changes
+ * (ops/delta_net.h): it is zeroed where position 0 is reserved, and stands for all positions up to
+ * the last one reserved, so that such a sequence can only be gone on with, or begun again.
  *
  * Invariants: (1) a table entry is -1 or a page that no other entry names; (2) every page is in
  * exactly one table entry or in the layer's free list; (3) positions of a sequence below its
@@ -22,6 +26,7 @@ typedef struct td_kv_shape {
     int n_head_kv;
     int k_dim, v_dim; /* of one head */
     int window;       /* positions a query sees, itself included; 0: all */
+    size_t n_state;   /* floats of a state; not 0: the layer has that and nothing of the above */
 } td_kv_shape;
 
 /* The cache of one engine. */
@@ -50,6 +55,7 @@ typedef struct td_kv_layer {
     int *kept_from;  /* owned; [n_seq] first block still there (invariant 3) */
     int n_block;     /* table entries per sequence */
     td_kv_store k, v;
+    float *state; /* owned; [n_seq][n_state]; NULL: pages */
 } td_kv_layer;
 
 /* Where the row of a head stands, of position `i` of a page. */
@@ -63,6 +69,7 @@ static inline uint8_t *td_kv_row(const td_kv_store *store, const td_kv_layer *la
 struct td_kv_cache {
     int n_layer, n_seq, n_ctx;
     td_kv_layer *layers; /* owned */
+    int *n_reserved;     /* owned; [n_seq] positions that the states stand for */
 };
 
 /* "f16" and so on, never NULL. */
@@ -81,11 +88,13 @@ void td_kv_cache_free(td_kv_cache *kv); /* NULL is fine */
 td_status td_kv_cache_bytes(size_t *out, const td_kv_spec *spec, td_err *err);
 
 /* Makes room for positions [from, to) of a sequence, all before `from` being evaluated; gives back
- * what falls out of the windows.  to - from <= batch_max, to <= n_ctx: then it cannot fail. */
+ * what falls out of the windows.  to - from <= batch_max, to <= n_ctx: then it cannot fail.  With
+ * states, `from` is 0 or where the last call ended. */
 void td_kv_cache_reserve(td_kv_cache *kv, int seq, int from, int to);
 
 /* Forgets positions >= n.  Returns how many positions from the start are still usable: n, or 0 if a
- * window layer no longer has what position n would read (then everything is forgotten). */
+ * window layer no longer has what position n would read or a state has gone past it (then
+ * everything is forgotten). */
 int td_kv_cache_truncate(td_kv_cache *kv, int seq, int n);
 
 /* ---- saving and restoring ---- */
@@ -103,12 +112,22 @@ bool td_kv_cache_can_adopt(const td_kv_cache *kv, int i_layer, uint32_t block, i
 void td_kv_cache_adopt(td_kv_cache *kv, int seq, const int *kept_from, int n);
 
 /* Calls fn for each run of rows of a layer's positions from block `block` up to n: keys, then
- * values; per block, per head. */
+ * values; per block, per head.  Of a state, once for all of it, unless n is 0. */
 typedef td_status td_kv_rows_fn(void *user, uint8_t *rows, size_t n_bytes, td_err *err);
 td_status td_kv_cache_visit(td_kv_cache *kv, int seq, int i_layer, int block, int n,
                             td_kv_rows_fn *fn, void *user, td_err *err);
 
+/* Bytes that these calls hand over. */
+td_status td_kv_cache_visit_bytes(size_t *out, const td_kv_cache *kv, int i_layer, int block, int n,
+                                  td_err *err);
+
 /* ---- a step ---- */
+
+/* The state of a sequence in a layer that has one. */
+static inline float *td_kv_cache_state(const td_kv_cache *kv, int i_layer, int seq) {
+    const td_kv_layer *layer = &kv->layers[i_layer];
+    return layer->state + (size_t)seq * layer->shape.n_state;
+}
 
 /* Stores k [batch n][n_head_kv * k_dim] and v [batch n][n_head_kv * v_dim] at the batch's
  * positions.

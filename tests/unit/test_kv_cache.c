@@ -16,8 +16,8 @@
 
 enum { N_CTX = 500, N_SEQ = 3, BATCH = 50, N_HEAD = 4, N_HEAD_KV = 2, HEAD_DIM = 32, N_LAYER = 2 };
 static const td_kv_shape shapes[N_LAYER] = {
-    {N_HEAD_KV, HEAD_DIM, HEAD_DIM, 0 },
-    {N_HEAD_KV, HEAD_DIM, HEAD_DIM, 70}
+    {.n_head_kv = N_HEAD_KV, .k_dim = HEAD_DIM, .v_dim = HEAD_DIM},
+    { .n_head_kv = N_HEAD_KV,     .k_dim = HEAD_DIM, .v_dim = HEAD_DIM,      .window = 70},
 };
 
 /* Something to store that tells layer, sequence, position and element apart. */
@@ -173,7 +173,7 @@ static void test_attention(void **state) {
 /* Blocks of 32 do not fit heads of 80, and the message says so. */
 static void test_head_dim(void **state) {
     (void)state;
-    const td_kv_shape odd = {2, 80, 80, 0};
+    const td_kv_shape odd = {.n_head_kv = 2, .k_dim = 80, .v_dim = 80};
     td_kv_spec spec = {&odd, 1, TD_KV_DTYPE_F16, TD_KV_DTYPE_Q8_0, 1, 100, 10};
     td_kv_cache *kv;
     size_t bytes;
