@@ -33,6 +33,7 @@ extern const td_arch td_arch_qwen2;          /* qwen2.c: Qwen2 and Qwen2 */
 extern const td_arch td_arch_qwen2_moe;      /* qwen2_moe.c: Qwen2 with experts */
 extern const td_arch td_arch_qwen3;          /* qwen3.c: Qwen3 */
 extern const td_arch td_arch_qwen3_moe;      /* qwen3_moe.c: Qwen3 with experts */
+extern const td_arch td_arch_qwen3_next;     /* qwen3_next.c: Qwen3-Next */
 extern const td_arch td_arch_smollm3;        /* smollm3.c: SmolLM3 */
 extern const td_arch td_arch_spark2_5;       /* spark2_5.c: Spark X2 */
 extern const td_arch td_arch_starcoder2;     /* starcoder2.c: StarCoder 2 */

@@ -46,8 +46,9 @@ void td_self_attention(const td_model *m, td_step *step, td_workspace *ws, int i
         .n_head = c->n_head, .scale = c->attention_scale, .softcap = c->attention_softcap};
     td_attention_forward(step, i_layer, &attention, ws->q, ws->o);
     if (l->attn_gate.weight) { /* q has been used: its place is free */
-        td_linear_forward(step, &l->attn_gate, &in, ws->q, c->n_head);
-        td_head_gate_forward(step, ws->q, ws->o, c->n_head, c->head_dim);
+        const int n_gate = l->attn_gate.n;
+        td_linear_forward(step, &l->attn_gate, &in, ws->q, n_gate);
+        td_head_gate_forward(step, ws->q, ws->o, n_gate, n_q / n_gate);
     }
 
     in = td_input_of(ws->o, n, n_q);
@@ -82,6 +83,29 @@ void td_latent_attention(const td_model *m, td_step *step, td_workspace *ws, int
     in = td_input_of(ws->o, n, c->n_head * mla->n_v);
     td_linear_forward(step, &l->o_proj, &in, x, c->n_embd);
     td_step_dump(step, i_layer, "self_attn", x, n, c->n_embd);
+}
+
+void td_linear_attention(const td_model *m, td_step *step, td_workspace *ws, int i_layer,
+                         float *x) {
+    const int n = step->batch->n, n_embd = m->config.n_embd;
+    const td_delta_net *net = &m->layers[i_layer].delta;
+    const td_delta_config *c = &net->config;
+    const int n_key = td_delta_n_key(c), n_value = td_delta_n_value(c);
+    const int n_channel = td_delta_n_channel(c);
+    td_delta_work *w = &ws->delta;
+
+    td_input in = td_input_of(x, n, n_embd);
+    td_linear_forward(step, &net->q, &in, w->mixed, n_channel);
+    td_linear_forward(step, &net->k, &in, w->mixed + n_key, n_channel);
+    td_linear_forward(step, &net->v, &in, w->mixed + 2 * n_key, n_channel);
+    td_linear_forward(step, &net->z, &in, w->z, n_value);
+    td_linear_forward(step, &net->beta, &in, w->beta, c->n_head_v);
+    td_linear_forward(step, &net->g, &in, w->g, c->n_head_v);
+    td_delta_net_forward(step, i_layer, net, w);
+
+    in = td_input_of(w->z, n, n_value);
+    td_linear_forward(step, &net->out, &in, x, n_embd);
+    td_step_dump(step, i_layer, "linear_attn", x, n, n_embd);
 }
 
 /* y = down(act(gate(x)) * up(x)), or down(act(up(x))) without a gate; y may be x. */

@@ -13,6 +13,10 @@ void td_self_attention(const td_model *model, td_step *step, td_workspace *ws, i
 void td_latent_attention(const td_model *model, td_step *step, td_workspace *ws, int i_layer,
                          float *x);
 
+/* Linear attention (ops/delta_net.h).  Overwrites ws->delta. */
+void td_linear_attention(const td_model *model, td_step *step, td_workspace *ws, int i_layer,
+                         float *x);
+
 /* x = down(act(gate(x)) * up(x)) of layer i, or down(act(up(x))) where it has no gate.  Overwrites
  * ws->gate, up. */
 void td_mlp(const td_model *model, td_step *step, td_workspace *ws, int i_layer, float *x);

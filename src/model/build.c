@@ -35,9 +35,10 @@ void td_build_tensor_name(const td_builder *b, const td_module *parent, td_part_
     if (b->is_hf)
         hf_name(b, parent, part.hf, suffix, out);
     else if (b->i_layer < 0)
-        snprintf(out, TD_NAME_MAX, "%s.%s", part.gguf, suffix);
+        snprintf(out, TD_NAME_MAX, "%s%s%s", part.gguf, *suffix ? "." : "", suffix);
     else
-        snprintf(out, TD_NAME_MAX, "blk.%d.%s.%s", b->i_layer, part.gguf, suffix);
+        snprintf(out, TD_NAME_MAX, "blk.%d.%s%s%s", b->i_layer, part.gguf, *suffix ? "." : "",
+                 suffix);
 }
 
 const td_tensor *td_build_find(const td_builder *b, const td_module *parent, td_part_name part,

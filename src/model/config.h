@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "format/checkpoint.h"
+#include "ops/delta_net.h"
 #include "ops/elementwise.h"
 #include "ops/mla.h"
 #include "ops/rope.h"
@@ -17,7 +18,8 @@ enum { TD_MAX_LAYERS = 1024 };
 enum {
     TD_LAYER_LOCAL = 1,   /* attends within the sliding window */
     TD_LAYER_NO_ROPE = 2, /* attends without positions */
-    TD_LAYER_EXPERTS = 4  /* its MLP is a mixture of experts */
+    TD_LAYER_EXPERTS = 4, /* its MLP is a mixture of experts */
+    TD_LAYER_DELTA = 8    /* attends linearly */
 };
 
 /* Plain data; the names are those of papers and GGUF. */
@@ -44,6 +46,7 @@ typedef struct td_config {
     td_router_config router; /* n_expert 0: no layer has experts */
     int n_ff_expert;         /* width of an expert */
     td_mla_config mla;       /* n_rank_kv 0: attention is the usual one */
+    td_delta_config delta;   /* of TD_LAYER_DELTA */
     int n_ff_shared;         /* width of the MLP that all tokens take beside the experts; 0: none */
 } td_config;
 
@@ -107,6 +110,9 @@ td_status td_config_read_experts(td_config *config, const td_checkpoint *ckpt, t
  * of it, which needs the rope's settings: td_config_read_mla_scale. */
 td_status td_config_read_mla(td_config *config, const td_checkpoint *ckpt, td_err *err);
 td_status td_config_read_mla_scale(td_config *config, const td_checkpoint *ckpt, td_err *err);
+
+/* config_delta.c: fills delta and marks its layers: by a list, or all but every n-th. */
+td_status td_config_read_delta(td_config *config, const td_checkpoint *ckpt, td_err *err);
 
 /* config_window.c: fills config->window, 0 if the file has none. */
 td_status td_config_read_window(td_config *config, const td_checkpoint *ckpt, td_err *err);

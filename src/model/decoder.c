@@ -67,7 +67,15 @@ static td_status split_qkv(const td_decoder_builder *s, td_module *attn, td_err 
         .k = s->c->n_embd,
         .bias = s->spec->qkv_bias
     };
+    if (s->spec->q_gate) {
+        const int dim = s->c->head_dim;
+        part.n_whole = 2 * n_q;
+        part.map = (td_row_map){.first = dim, .group = dim, .stride = 2 * dim};
+        TD_TRY(td_build_linear(&s->b, attn, &part, &s->layer->attn_gate, err));
+        part.map.first = 0;
+    }
     TD_TRY(td_build_linear(&s->b, attn, &part, &s->layer->q_proj, err));
+    part.n_whole = 0;
     part.name = (td_part_name){td_either(names->k, "k_proj"), "attn_k"};
     part.n = n_kv;
     TD_TRY(td_build_linear(&s->b, attn, &part, &s->layer->k_proj, err));
@@ -102,6 +110,7 @@ static td_status fused_qkv(const td_decoder_builder *s, td_module *attn, td_part
 static td_status attention(const td_decoder_builder *s, td_err *err) {
     const td_decoder_spec *spec = s->spec;
     td_module *attn;
+    if (s->c->layers[s->b.i_layer] & TD_LAYER_DELTA) return td_decoder_delta(s, err);
     TD_TRY(td_build_module(&s->b, s->node, td_either(spec->names.attention, "self_attn"),
                            spec->classes.attention, &attn, err));
     if (s->c->mla.n_rank_kv > 0) return td_decoder_mla(s, attn, err);
@@ -269,7 +278,7 @@ static td_status ropes(const td_decoder_builder *s, td_err *err) {
 
 td_status td_decoder_build(td_model *m, const td_decoder_spec *spec, td_err *err) {
     const int n_head = m->config.mla.n_rank_kv > 0 ? m->config.n_head : 0;
-    const int per_layer = 11 + 3 * n_head + 3 * m->config.router.n_expert; /* linears */
+    const int per_layer = 12 + 3 * n_head + 3 * m->config.router.n_expert; /* linears */
     td_decoder_builder s = {
         .b = {.model = m,
               .is_hf = td_checkpoint_get_kind(m->ckpt) == TD_CHECKPOINT_HF,

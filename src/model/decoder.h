@@ -16,7 +16,8 @@
 /* The class names of one architecture, as its transformers file has them. */
 typedef struct td_class_names {
     const char *root, *model, *embed, *layer, *attention, *mlp, *norm, *rotary, *act_fn;
-    const char *moe, *router; /* of layers with experts; router ["torch.nn.Linear"] */
+    const char *moe, *router;       /* of layers with experts; router ["torch.nn.Linear"] */
+    const char *delta, *delta_norm; /* of linear attention, and of the norm of its heads */
 } td_class_names;
 
 /* How a Hugging Face folder stores q, k and v. */
@@ -75,9 +76,11 @@ typedef struct td_decoder_spec {
     bool no_pre_norm;   /* attn_norm and mlp_norm are absent */
     bool norm_plus_one; /* see td_norm_spec */
     td_qk_norm qk_norm;
-    bool plain_mlp;  /* down(act(up)): no gate */
-    bool conv1d;     /* matrices lie transposed in Hugging Face folders */
-    bool correction; /* the router's choice has a correction bias */
+    bool plain_mlp;   /* down(act(up)): no gate */
+    bool q_gate;      /* each head's rows of q are followed by those of a gate of its output */
+    bool delta_tiled; /* see td_delta_net: of GGUF files */
+    bool conv1d;      /* matrices lie transposed in Hugging Face folders */
+    bool correction;  /* the router's choice has a correction bias */
     bool router_bias, expert_bias;
     bool experts_transposed;  /* tensors of all experts lie as [expert][in][out] in Hugging Face
                                  folders */

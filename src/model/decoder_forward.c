@@ -19,7 +19,9 @@ static void add_block(td_step *step, const td_config *c, const td_norm *post, fl
 }
 
 static void attention(const td_model *m, td_step *step, td_workspace *ws, int i, float *x) {
-    if (m->layers[i].mla.n_head)
+    if (m->layers[i].delta.config.n_head_v)
+        td_linear_attention(m, step, ws, i, x);
+    else if (m->layers[i].mla.n_head)
         td_latent_attention(m, step, ws, i, x);
     else
         td_self_attention(m, step, ws, i, x);

@@ -30,4 +30,7 @@ td_status td_decoder_experts(const td_decoder_builder *s, td_err *err);
 /* decoder_mla.c: the projections of multi-head latent attention. */
 td_status td_decoder_mla(const td_decoder_builder *s, td_module *attn, td_err *err);
 
+/* decoder_delta.c: linear attention. */
+td_status td_decoder_delta(const td_decoder_builder *s, td_err *err);
+
 #endif

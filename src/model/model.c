@@ -9,18 +9,41 @@
 #include "model/archs.h"
 #include "tensor/quantize.h"
 
-static const td_arch *const archs[] = {
-    &td_arch_cohere2,     &td_arch_command_r,      &td_arch_deepseek2,
-    &td_arch_deepseek_v2, &td_arch_deepseek_v3,    &td_arch_dots1,
-    &td_arch_ernie4_5,    &td_arch_falcon,         &td_arch_gemma,
-    &td_arch_gemma2,      &td_arch_gemma3,         &td_arch_glm4,
-    &td_arch_gpt2,        &td_arch_gpt_neox,       &td_arch_granite,
-    &td_arch_granite_moe, &td_arch_hunyuan_v1_moe, &td_arch_internlm2,
-    &td_arch_llama,       &td_arch_minicpm,        &td_arch_mistral,
-    &td_arch_mixtral,     &td_arch_olmo2,          &td_arch_olmoe,
-    &td_arch_phi3,        &td_arch_qwen2,          &td_arch_qwen2_moe,
-    &td_arch_qwen3,       &td_arch_qwen3_moe,      &td_arch_smollm3,
-    &td_arch_spark2_5,    &td_arch_starcoder2,     NULL};
+static const td_arch *const archs[] = {&td_arch_cohere2,
+                                       &td_arch_command_r,
+                                       &td_arch_deepseek2,
+                                       &td_arch_deepseek_v2,
+                                       &td_arch_deepseek_v3,
+                                       &td_arch_dots1,
+                                       &td_arch_ernie4_5,
+                                       &td_arch_falcon,
+                                       &td_arch_gemma,
+                                       &td_arch_gemma2,
+                                       &td_arch_gemma3,
+                                       &td_arch_glm4,
+                                       &td_arch_gpt2,
+                                       &td_arch_gpt_neox,
+                                       &td_arch_granite,
+                                       &td_arch_granite_moe,
+                                       &td_arch_hunyuan_v1_moe,
+                                       &td_arch_internlm2,
+                                       &td_arch_llama,
+                                       &td_arch_minicpm,
+                                       &td_arch_mistral,
+                                       &td_arch_mixtral,
+                                       &td_arch_olmo2,
+                                       &td_arch_olmoe,
+                                       &td_arch_phi3,
+                                       &td_arch_qwen2,
+                                       &td_arch_qwen2_moe,
+                                       &td_arch_qwen3,
+                                       &td_arch_qwen3_moe,
+                                       td_arch_qwen3_moe,
+                                       &td_arch_qwen3_next,
+                                       &td_arch_smollm3,
+                                       &td_arch_spark2_5,
+                                       &td_arch_starcoder2,
+                                       NULL};
 
 const td_arch *const *td_arch_list(void) { return archs; }
 
@@ -168,6 +191,10 @@ td_status td_model_describe(const td_checkpoint *ckpt, td_strbuf *out, bool json
 void td_model_kv_shapes(const td_model *m, td_kv_shape *shapes) {
     const td_config *c = &m->config;
     for (int i = 0; i < c->n_layer; i++) {
+        if (c->layers[i] & TD_LAYER_DELTA) {
+            shapes[i] = (td_kv_shape){.n_state = td_delta_n_state(&c->delta)};
+            continue;
+        }
         shapes[i] = (td_kv_shape){.n_head_kv = c->n_head_kv,
                                   .k_dim = c->head_dim,
                                   .v_dim = c->head_dim,
@@ -238,6 +265,8 @@ td_status td_workspace_bytes(size_t *out, const td_config *c, int m_max, td_err 
     TD_TRY(td_experts_work_bytes(out, &sizes, m_max, err));
     TD_TRY(td_mla_work_bytes(&more, &c->mla, c->n_head, m_max, err));
     TD_TRY(td_add_size(out, *out, more, "workspace", err));
+    TD_TRY(td_delta_work_bytes(&more, &c->delta, m_max, err));
+    TD_TRY(td_add_size(out, *out, more, "workspace", err));
     for (int i = 0; i < N_BUFFER; i++) {
         size_t bytes;
         TD_TRY(td_mul_size(&bytes, widths[i] * sizeof(float), (size_t)m_max, "workspace", err));
@@ -271,6 +300,7 @@ td_status td_workspace_init(td_workspace *ws, td_arena *arena, const td_config *
                          .router_logits = at[12],
                          .expert_weight = at[13],
                          .chosen = at[14]};
+    TD_TRY(td_delta_work_init(&ws->delta, arena, &c->delta, m_max, err));
     TD_TRY(td_mla_work_init(&ws->mla, arena, &c->mla, c->n_head, m_max, err));
     return td_experts_work_init(&ws->experts, arena, &sizes, m_max, err);
 }

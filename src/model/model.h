@@ -9,6 +9,7 @@
 
 #include "model/config.h"
 #include "model/module.h"
+#include "ops/delta_net.h"
 #include "ops/elementwise.h"
 #include "ops/experts.h"
 #include "ops/kv_cache.h"
@@ -34,6 +35,7 @@ typedef struct td_workspace {
     int32_t *chosen;      /* [m][n_used] */
     td_experts_work experts;
     td_mla_work mla;
+    td_delta_work delta;
 } td_workspace;
 
 typedef struct td_arch {
@@ -55,7 +57,8 @@ typedef struct td_layer {
                                       q_proj goes on from the first */
     td_norm q_a_norm, kv_a_norm;
     td_mla mla;
-    td_linear attn_gate; /* one number per head, whose sigmoid scales its output */
+    td_linear attn_gate; /* numbers whose sigmoids scale the output: one per head, or per element */
+    td_delta_net delta;  /* in place of all these */
     td_norm mlp_norm, mlp_post_norm;
     td_linear gate_proj, up_proj, down_proj; /* the MLP; in layers with experts the one beside them
                                               */

@@ -138,3 +138,62 @@ case("deepseek_v3_all_experts_tied", V3, 517, MLA, dict(
 case("deepseek_v3_halves_biases", V3, 518, MLA, dict(
     q_lora_rank=32, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1, n_group=2,
     topk_group=1, num_hidden_layers=2, rope_interleave=False, attention_bias=True), gguf=False)
+
+# ---- qwen3_next: three layers of linear attention, then one of full attention ----
+NEXT = "Qwen3NextForCausalLM"
+DELTA = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=4, num_attention_heads=4,
+             num_key_value_heads=2, head_dim=32, tie_word_embeddings=False, rms_norm_eps=1e-6,
+             linear_conv_kernel_dim=4, linear_key_head_dim=16, linear_value_head_dim=16,
+             linear_num_key_heads=2, linear_num_value_heads=4, num_experts=8,
+             num_experts_per_tok=2, moe_intermediate_size=32, shared_expert_intermediate_size=64,
+             norm_topk_prob=True)
+QUARTER = rope(theta=1e6, partial_rotary_factor=0.25)
+NO_MTP = dict(methods=dict(no_mtp=lambda cls: True))
+
+
+def one_projection(cls):
+    """q, k, v and z together, as the first files had them."""
+    def modify_tensors(self, data, name, bid):
+        if name.endswith("in_proj_qkvz.weight"):
+            yield f"blk.{bid}.ssm_in.weight", data
+        else:
+            yield from cls.modify_tensors(self, data, name, bid)
+    return modify_tensors
+
+
+def next_mtp(config):
+    """The layer that predicts one more token, as Qwen3-Next's folders have it."""
+    c, h, width = config, config["hidden_size"], config["num_attention_heads"] * config["head_dim"]
+    kv, ff = c["num_key_value_heads"] * c["head_dim"], c["moe_intermediate_size"]
+    table = {"fc": [h, 2 * h], "norm": [h], "pre_fc_norm_embedding": [h], "pre_fc_norm_hidden": [h]}
+    layer = {"input_layernorm": [h], "post_attention_layernorm": [h],
+             "self_attn.q_proj": [2 * width, h], "self_attn.k_proj": [kv, h],
+             "self_attn.v_proj": [kv, h], "self_attn.o_proj": [h, width],
+             "self_attn.q_norm": [c["head_dim"]], "self_attn.k_norm": [c["head_dim"]],
+             "mlp.gate": [c["num_experts"], h], "mlp.shared_expert_gate": [1, h]}
+    mlps = {f"mlp.experts.{e}": ff for e in range(c["num_experts"])}
+    for mlp, n in {**mlps, "mlp.shared_expert": c["shared_expert_intermediate_size"]}.items():
+        layer.update({f"{mlp}.gate_proj": [n, h], f"{mlp}.up_proj": [n, h],
+                      f"{mlp}.down_proj": [h, n]})
+    table.update({f"layers.0.{k}": v for k, v in layer.items()})
+    return {f"mtp.{k}.weight": v for k, v in table.items()}
+
+
+# llama.cpp takes heads of values to be as wide as those of keys, and wants experts in all layers.
+case("qwen3_next_grouped", NEXT, 521, DELTA, QUARTER, n_token=80, **NO_MTP, old=True, hub=dict(
+    full_attention_interval=4))
+case("qwen3_next_one_head", NEXT, 522, DELTA, QUARTER, dict(
+    linear_num_key_heads=4, linear_num_value_heads=4, linear_key_head_dim=32,
+    linear_value_head_dim=32, num_experts=4, num_experts_per_tok=1, rms_norm_eps=1e-5,
+    linear_conv_kernel_dim=3, num_key_value_heads=4, layer_types=[
+        "linear_attention", "full_attention"], num_hidden_layers=2), n_token=70, **NO_MTP)
+case("qwen3_next_all_experts_tied", NEXT, 523, DELTA, rope(theta=1e4, partial_rotary_factor=0.5), dict(
+    linear_num_key_heads=1, linear_num_value_heads=4, num_experts=4, num_experts_per_tok=4,
+    tie_word_embeddings=True, head_dim=16, layer_types=["full_attention", "linear_attention"],
+    num_hidden_layers=2), n_token=130, n_ctx=256, **NO_MTP)
+case("qwen3_next_dense_layers", NEXT, 524, DELTA, QUARTER, dict(
+    linear_value_head_dim=32, mlp_only_layers=[1], attention_bias=True, norm_topk_prob=False,
+    num_experts_per_tok=3), gguf=False)
+case("qwen3_next_legacy_mtp", NEXT, 525, DELTA, QUARTER, dict(
+    num_experts=4, num_hidden_layers=2, layer_types=["linear_attention", "full_attention"]),
+    n_token=70, extra=next_mtp, methods=dict(modify_tensors=one_projection))
