@@ -25,9 +25,10 @@ def factors(n, last=1.5):
 def case(name, cls, seed, *configs, n_token=70, n_ctx=128, gains=None, gguf=True, gguf_config=None,
          why="", old=False, strip="", config_cls=None, converter=None, tensors=None,
          tolerance=2e-4, renamed=None, old_more=None, experts=None, extra=None, methods=None,
-         peer_keys=None):
+         peer_keys=None, old_read=True, amplitudes=lambda case, name, shape: None):
     """gguf_config: what the converter's file leaves out, for the logits of the GGUF form; why says
-    so.  old: an old-style config.json too.  strip: a prefix that the hub's files do not have.
+    so.  old: an old-style config.json too, or a function that makes it of the new one and of what makes
+    the usual one; old_read: transformers still reads it.  strip: a prefix that the hub's files do not have.
     config_cls: of a class that transformers runs as cls.  converter: keys that llama.cpp's converter
     misses in a configuration of transformers 5.  tensors: {name: shape} by configuration, of an
     architecture that transformers lacks: llama.cpp is the oracle then.
@@ -35,7 +36,8 @@ def case(name, cls, seed, *configs, n_token=70, n_ctx=128, gains=None, gguf=True
     "apart" or "fused" in the GGUF file, where llama.cpp's converter stacks them.  extra: {name:
     shape} by configuration, of tensors in the folder that the logits do not depend on.  methods:
     {name: function of the converter's class that makes the method in its place}.  peer_keys:
-    metadata for llama.cpp alone, where it wants more than files have."""
+    metadata for llama.cpp alone, where it wants more than files have.  amplitudes: of tensors that
+    are not drawn as others are, else None."""
     config = dict(COMMON)
     for c in configs:
         config.update(c)
@@ -46,7 +48,7 @@ def case(name, cls, seed, *configs, n_token=70, n_ctx=128, gains=None, gguf=True
                        converter=converter or {}, tensors=tensors, tolerance=tolerance,
                        renamed=renamed or {}, old_more=old_more or {}, experts=experts,
                        extra=extra or (lambda config: {}), methods=methods or {},
-                       peer_keys=peer_keys)
+                       peer_keys=peer_keys, old_read=old_read, amplitudes=amplitudes)
 
 
 # ---- llama and its relatives ----
@@ -341,3 +343,4 @@ case("spark2_5_heads_tied", None, 312, HEADS, SPARK, spark_rope(0.5, 0.5, 500.0)
 # ---- mixtures of experts, each part in a file of its own; they add to CASES ----
 import archs_cases_ma  # noqa: E402,F401
 import archs_cases_mc  # noqa: E402,F401
+import archs_cases_mb  # noqa: E402,F401
