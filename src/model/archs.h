@@ -16,6 +16,7 @@ extern const td_arch td_arch_gemma;       /* gemma.c: Gemma */
 extern const td_arch td_arch_gemma2;      /* gemma2.c: Gemma 2 */
 extern const td_arch td_arch_gemma3;      /* gemma3.c: Gemma 3, text */
 extern const td_arch td_arch_glm4;        /* glm4.c: GLM-4-0414 */
+extern const td_arch td_arch_glm4_moe;    /* glm4_moe.c: GLM-4.5 */
 extern const td_arch td_arch_gpt2;        /* gpt2.c: GPT-2 */
 extern const td_arch td_arch_gpt_neox;    /* gpt_neox.c: GPT-NeoX and Pythia */
 extern const td_arch td_arch_granite;     /* granite.c: Granite 3 */
@@ -24,6 +25,7 @@ extern const td_arch td_arch_hunyuan_v1_moe; /* hunyuan_v1_moe.c: Hunyuan-A13B *
 extern const td_arch td_arch_internlm2;      /* internlm2.c: InternLM2 */
 extern const td_arch td_arch_llama;          /* llama.c: Llama */
 extern const td_arch td_arch_minicpm;        /* minicpm.c: MiniCPM */
+extern const td_arch td_arch_minimax_m2;     /* minimax_m2.c: MiniMax-M2 */
 extern const td_arch td_arch_mistral;        /* mistral.c: Mistral 7B */
 extern const td_arch td_arch_mixtral;        /* mixtral.c: Mixtral */
 extern const td_arch td_arch_olmo2;          /* olmo2.c: OLMo 2 */
