@@ -42,8 +42,10 @@ void td_self_attention(const td_model *m, td_step *step, td_workspace *ws, int i
     if (c->qk_norm_late) norm_qk(c, l, step, ws);
 
     td_kv_write(step, i_layer, ws->k, ws->v);
-    const td_attention_spec attention = {
-        .n_head = c->n_head, .scale = c->attention_scale, .softcap = c->attention_softcap};
+    const td_attention_spec attention = {.n_head = c->n_head,
+                                         .scale = c->attention_scale,
+                                         .softcap = c->attention_softcap,
+                                         .sinks = l->sinks};
     td_attention_forward(step, i_layer, &attention, ws->q, ws->o);
     if (l->attn_gate.weight) { /* q has been used: its place is free */
         const int n_gate = l->attn_gate.n;

@@ -73,6 +73,7 @@ typedef struct td_expert_spec {
     td_part_name all;
     const char *experts; /* what the experts are called in Hugging Face folders */
     int n_expert, n, k;
+    int n_other;     /* experts of other kinds behind them, of folders with a tensor each */
     bool bias;       /* required */
     int n_whole;     /* outputs of an expert in the tensor of all; 0: n */
     td_row_map map;  /* which of them; of n_whole */

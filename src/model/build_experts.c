@@ -137,7 +137,7 @@ static td_status bind_each(const td_builder *b, const td_module *parent, const t
 /* A config that counts fewer experts than the file has would leave some out silently. */
 static td_status check_count(const td_builder *b, const td_module *parent,
                              const td_expert_spec *spec, td_err *err) {
-    const td_tensor *t = find_each(b, parent, spec, spec->n_expert);
+    const td_tensor *t = find_each(b, parent, spec, spec->n_expert + spec->n_other);
     if (!t) return TD_OK;
     return td_fail(err, TD_ERR_FORMAT, "tensor '%s': the configuration has %d experts only",
                    t->name, spec->n_expert);

@@ -249,8 +249,9 @@ td_status td_config_read(td_config *c, const td_checkpoint *ckpt, const td_confi
     c->attention_scale = (float)scale;
     if (d->mla) TD_TRY(td_config_read_mla_scale(c, ckpt, err));
     int n_expert = 0;
+    if (d->experts) return TD_OK;
     TD_TRY(td_config_get_int(ckpt, set_n_expert, false, 0, INT_MAX, &n_expert, err));
-    if (n_expert > 0 && !d->experts)
+    if (n_expert > 0)
         return td_fail(err, TD_ERR_UNSUPPORTED,
                        "%s is %d: this build knows no mixture of experts of this architecture",
                        td_config_name(ckpt, set_n_expert), n_expert);

@@ -44,10 +44,12 @@ typedef struct td_config {
     float logit_softcap;     /* 0: none */
     bool parallel;           /* attention and MLP both read the layer's input */
     td_router_config router; /* n_expert 0: no layer has experts */
-    int n_ff_expert;         /* width of an expert */
-    td_mla_config mla;       /* n_rank_kv 0: attention is the usual one */
-    td_delta_config delta;   /* of TD_LAYER_DELTA */
-    int n_ff_shared;         /* width of the MLP that all tokens take beside the experts; 0: none */
+    bool per_modality; /* config.json may count experts for each modality: text's are the first */
+    int n_ff_expert;   /* width of an expert */
+    td_glu_bounds expert_bounds;
+    td_mla_config mla;     /* n_rank_kv 0: attention is the usual one */
+    td_delta_config delta; /* of TD_LAYER_DELTA */
+    int n_ff_shared;       /* width of the MLP that all tokens take beside the experts; 0: none */
 } td_config;
 
 /* One setting, named in both formats; NULL: the format has no such setting.  gguf stands behind

@@ -23,12 +23,30 @@ static const td_setting set_n_group_used = {"expert_group_used_count", "topk_gro
 static const td_setting set_normalize = {"expert_weights_norm", "norm_topk_prob"};
 static const td_setting set_scale = {"expert_weights_scale", "routed_scaling_factor"};
 static const td_setting set_score = {"expert_gating_func", "scoring_func"};
-static const td_setting set_n_dense = {"leading_dense_block_count", "first_k_dense_replace"};
+static const td_setting set_n_dense = {"leading_dense_block_count",
+                                       "first_k_dense_replace|moe_layer_start_index"};
+static const td_setting set_last = {NULL, "moe_layer_end_index"};
 static const td_setting set_step = {"interleave_moe_layer_step",
                                     "decoder_sparse_step|interleave_moe_layer_step|"
                                     "moe_layer_interval"};
 static const td_setting set_freq = {NULL, "moe_layer_freq"};
 static const td_setting set_dense_list = {NULL, "mlp_only_layers"};
+static const td_setting set_kinds = {NULL, "mlp_layer_types"};
+
+/* One number, or a list of it for each layer, or of one for each modality. */
+static td_status get_number(const td_config *c, const td_checkpoint *ckpt, td_setting s, int min,
+                            int max, int *out, td_err *err) {
+    const td_meta *m = td_config_find(ckpt, s);
+    if (!c->per_modality || !m || m->type != TD_META_ARRAY || m->elem_type != TD_META_INT ||
+        m->n_elem == 0)
+        return td_config_get_uniform(ckpt, s, c->n_layer, min, max, out, err);
+    const int64_t v = td_meta_int(m, 0);
+    if (v < min || v > max)
+        return td_fail(err, TD_ERR_FORMAT, "the first of '%s' is %lld, wanted %d to %d", m->key,
+                       (long long)v, min, max);
+    *out = (int)v;
+    return TD_OK;
+}
 
 /* By number in GGUF files, by name in config.json. */
 static td_status read_score(td_config *c, const td_checkpoint *ckpt, td_err *err) {
@@ -85,7 +103,7 @@ static td_status read_groups(td_config *c, const td_checkpoint *ckpt, td_err *er
 static td_status read_widths(td_config *c, const td_checkpoint *ckpt, td_err *err) {
     int n_shared = 0;
     if (c->n_ff_expert == 0) c->n_ff_expert = c->n_ff;
-    TD_TRY(td_config_get_uniform(ckpt, set_n_ff, c->n_layer, 1, MAX_WIDTH, &c->n_ff_expert, err));
+    TD_TRY(get_number(c, ckpt, set_n_ff, 1, MAX_WIDTH, &c->n_ff_expert, err));
     if (td_config_find(ckpt, set_n_ff_shared))
         return td_config_get_int(ckpt, set_n_ff_shared, true, 0, MAX_WIDTH, &c->n_ff_shared, err);
     if (!td_config_find(ckpt, set_n_shared)) return TD_OK;
@@ -108,22 +126,43 @@ static td_status mark_dense(td_config *c, const td_checkpoint *ckpt, td_err *err
     return TD_OK;
 }
 
-/* All from n_dense on, every step-th of them, but for those that a list takes out. */
+/* A word for each layer says all. */
+static td_status mark_kinds(td_config *c, const td_meta *list, td_err *err) {
+    if (list->type != TD_META_ARRAY || list->elem_type != TD_META_STRING ||
+        list->n_elem < (uint64_t)c->n_layer)
+        return td_fail(err, TD_ERR_FORMAT, "key '%s' is no list with a word for each of %d layers",
+                       list->key, c->n_layer);
+    for (int i = 0; i < c->n_layer; i++) {
+        const td_string kind = td_meta_string(list, (uint64_t)i);
+        if (td_string_is(kind, "sparse"))
+            c->layers[i] |= TD_LAYER_EXPERTS;
+        else if (!td_string_is(kind, "dense"))
+            return td_fail(err, TD_ERR_UNSUPPORTED,
+                           "%s: layer %d is '%.*s'; this build knows dense and sparse", list->key,
+                           i, kind.n < 64 ? (int)kind.n : 64, kind.text);
+    }
+    return TD_OK;
+}
+
+/* All from n_dense to last, every step-th of them, but for those that a list takes out. */
 static td_status mark_layers(td_config *c, const td_checkpoint *ckpt, td_err *err) {
-    int n_dense = 0, step = 1, freq = 1;
-    TD_TRY(td_config_get_int(ckpt, set_n_dense, false, 0, TD_MAX_LAYERS, &n_dense, err));
+    int n_dense = 0, step = 1, freq = 1, last = -1;
+    if (td_config_find(ckpt, set_kinds)) return mark_kinds(c, td_config_find(ckpt, set_kinds), err);
+    TD_TRY(get_number(c, ckpt, set_n_dense, 0, TD_MAX_LAYERS, &n_dense, err));
+    TD_TRY(get_number(c, ckpt, set_last, -1, TD_MAX_LAYERS, &last, err));
+    if (last < 0 || last >= c->n_layer) last = c->n_layer - 1;
     TD_TRY(td_config_get_int(ckpt, set_step, false, 0, TD_MAX_LAYERS, &step, err));
     const td_meta *m = td_config_find(ckpt, set_freq);
     if (m && m->type != TD_META_ARRAY)
         TD_TRY(td_config_get_int(ckpt, set_freq, false, 1, TD_MAX_LAYERS, &freq, err));
-    for (int i = n_dense; i < c->n_layer && step > 0; i++)
+    for (int i = n_dense; i <= last && step > 0; i++)
         if ((i + 1) % step == 0 && i % freq == 0) c->layers[i] |= TD_LAYER_EXPERTS;
     return mark_dense(c, ckpt, err);
 }
 
 td_status td_config_read_experts(td_config *c, const td_checkpoint *ckpt, td_err *err) {
     td_router_config *r = &c->router;
-    TD_TRY(td_config_get_int(ckpt, set_n_expert, false, 0, MAX_EXPERTS, &r->n_expert, err));
+    TD_TRY(get_number(c, ckpt, set_n_expert, 0, MAX_EXPERTS, &r->n_expert, err));
     if (r->n_expert == 0) return TD_OK;
     if (r->n_used == 0 && !td_config_find(ckpt, set_n_used))
         return td_fail(err, TD_ERR_FORMAT, "key '%s' is missing", td_config_name(ckpt, set_n_used));

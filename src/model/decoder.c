@@ -107,6 +107,16 @@ static td_status fused_qkv(const td_decoder_builder *s, td_module *attn, td_part
     return td_build_linear(&s->b, attn, &part, &s->layer->v_proj, err);
 }
 
+static td_status sinks(const td_decoder_builder *s, td_module *attn, td_err *err) {
+    const td_part_name name = {s->spec->names.sinks, "attn_sinks"};
+    const char *suffix = s->b.is_hf ? "" : "weight";
+    const td_tensor *t = td_build_find(&s->b, attn, name, suffix);
+    if (t) return td_build_floats(&s->b, t, s->c->n_head, &s->layer->sinks, err);
+    char missing[TD_NAME_MAX];
+    td_build_tensor_name(&s->b, attn, name, suffix, missing);
+    return td_fail(err, TD_ERR_FORMAT, "tensor '%s' is missing", missing);
+}
+
 static td_status attention(const td_decoder_builder *s, td_err *err) {
     const td_decoder_spec *spec = s->spec;
     td_module *attn;
@@ -129,6 +139,7 @@ static td_status attention(const td_decoder_builder *s, td_err *err) {
         .transposed = spec->conv1d
     };
     TD_TRY(td_build_linear(&s->b, attn, &o, &s->layer->o_proj, err));
+    if (spec->names.sinks) TD_TRY(sinks(s, attn, err));
     if (spec->names.attn_gate) {
         const td_linear_spec gate = {
             .name = {spec->names.attn_gate, "attn_gate"},

@@ -48,6 +48,7 @@ typedef struct td_decoder_names {
     const char *mlp;              /* ["mlp"] */
     const char *gate, *up, *down; /* ["gate_proj" ...] */
     const char *gate_up;          /* gate's rows, then up's, in one tensor [none] */
+    const char *sinks;            /* one logit per head [none]; GGUF: attn_sinks */
     const char *attn_gate;        /* one number per head [none]; GGUF: attn_gate */
     const char *q_norm, *k_norm;  /* ["q_norm", "k_norm"] */
     /* Norms of a layer; GGUF calls the usual ones attn_norm and ffn_norm. */
@@ -82,6 +83,8 @@ typedef struct td_decoder_spec {
     bool conv1d;      /* matrices lie transposed in Hugging Face folders */
     bool correction;  /* the router's choice has a correction bias */
     bool router_bias, expert_bias;
+    bool router_transposed;   /* in Hugging Face folders */
+    int n_bank;               /* there, banks of as many experts each, ours first; 0: 1 */
     bool experts_transposed;  /* tensors of all experts lie as [expert][in][out] in Hugging Face
                                  folders */
     bool experts_interleaved; /* there, rows of gate and up take turns */

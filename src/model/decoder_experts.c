@@ -7,12 +7,14 @@
 static td_status build_router(const td_decoder_builder *s, td_module *moe, td_err *err) {
     const td_decoder_names *names = &s->spec->names;
     const td_config *c = s->c;
+    const int n_bank = s->b.is_hf && s->spec->n_bank ? s->spec->n_bank : 1;
     td_router *r = &s->layer->router;
     const td_linear_spec gate = {
         .name = {td_either(names->router, "gate"), "ffn_gate_inp"},
         .n = c->router.n_expert,
         .k = c->n_embd,
         .bias = s->spec->router_bias ? TD_BIAS_REQUIRED : TD_BIAS_NONE,
+        .transposed = s->spec->router_transposed,
         .class_name = s->spec->classes.router
     };
     r->config = c->router;
@@ -27,7 +29,7 @@ static td_status build_router(const td_decoder_builder *s, td_module *moe, td_er
         td_build_tensor_name(&s->b, moe, name, suffix, missing);
         return td_fail(err, TD_ERR_FORMAT, "tensor '%s' is missing", missing);
     }
-    return td_build_floats(&s->b, t, c->router.n_expert, &r->correction, err);
+    return td_build_floats(&s->b, t, c->router.n_expert * n_bank, &r->correction, err);
 }
 
 /* Gate and up are tensors of their own, or the two halves of one: gate's rows first, or rows in
@@ -65,11 +67,13 @@ static td_status build_experts(const td_decoder_builder *s, td_module *moe, td_e
                       .n_used = c->router.n_used,
                       .n_embd = c->n_embd,
                       .n_ff = c->n_ff_expert,
-                      .activation = c->activation};
+                      .activation = c->activation,
+                      .bounds = c->expert_bounds};
     td_expert_spec part = {.experts = td_either(names->experts, "experts"),
                            .n_expert = e->n_expert,
                            .n = e->n_ff,
                            .k = e->n_embd,
+                           .n_other = s->spec->n_bank ? e->n_expert * (s->spec->n_bank - 1) : 0,
                            .bias = s->spec->expert_bias,
                            .transposed = s->spec->experts_transposed};
     TD_TRY(gate_and_up(s, moe, part, err));

@@ -57,6 +57,7 @@ typedef struct td_layer {
                                       q_proj goes on from the first */
     td_norm q_a_norm, kv_a_norm;
     td_mla mla;
+    const float *sinks;  /* owned by the model's arena; [n_head] see td_attention_spec; NULL */
     td_linear attn_gate; /* numbers whose sigmoids scale the output: one per head, or per element */
     td_delta_net delta;  /* in place of all these */
     td_norm mlp_norm, mlp_post_norm;

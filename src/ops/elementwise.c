@@ -134,6 +134,32 @@ void td_glu_forward(td_step *step, td_activation act, float *gate, const float *
     td_pool_run(step->pool, m, ROWS_PER_PIECE, glu_rows, &job);
 }
 
+typedef struct bound_job {
+    td_glu_bounds bounds;
+    float *gate, *up;
+    int n;
+} bound_job;
+
+/* A NaN stays one. */
+static void bound_rows(void *context, int begin, int end, int i_thread) {
+    (void)i_thread;
+    const bound_job *job = context;
+    const float alpha = job->bounds.alpha, limit = job->bounds.limit;
+    for (ptrdiff_t i = (ptrdiff_t)begin * job->n; i < (ptrdiff_t)end * job->n; i++) {
+        const float g = job->gate[i] > limit ? limit : job->gate[i];
+        float u = job->up[i] > limit ? limit : job->up[i];
+        if (u < -limit) u = -limit;
+        job->gate[i] = alpha * g;
+        job->up[i] = (u + 1) / alpha;
+    }
+}
+
+void td_glu_bound_forward(td_step *step, const td_glu_bounds *bounds, float *gate, float *up, int m,
+                          int n) {
+    bound_job job = {*bounds, gate, up, n};
+    td_pool_run(step->pool, m, ROWS_PER_PIECE, bound_rows, &job);
+}
+
 /* Pieces of CAP_PIECE elements: a row of logits is long enough for all threads. */
 static void cap_pieces(void *context, int begin, int end, int i_thread) {
     (void)i_thread;

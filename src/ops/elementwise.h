@@ -50,6 +50,17 @@ typedef enum td_activation {
 /* gate = act(gate) * up over m rows of n; up NULL: gate = act(gate). */
 void td_glu_forward(td_step *step, td_activation act, float *gate, const float *up, int m, int n);
 
+/* The bounded SwiGLU of gpt-oss: down(g sigmoid(alpha g) (u + 1)) with g = min(gate, limit), u = up
+ * within -limit to limit.  limit 0: the usual one. */
+typedef struct td_glu_bounds {
+    float alpha, limit;
+} td_glu_bounds;
+
+/* Prepares m rows of n for td_glu_forward with TD_ACTIVATION_SILU: gate = alpha g, up = (u + 1) /
+ * alpha. */
+void td_glu_bound_forward(td_step *step, const td_glu_bounds *bounds, float *gate, float *up, int m,
+                          int n);
+
 /* Scales each of n_head heads of x [m][n_head * head_dim] by the sigmoid of its gate [m][n_head].
  */
 void td_head_gate_forward(td_step *step, const float *gate, float *x, int n_head, int head_dim);

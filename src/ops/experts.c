@@ -218,6 +218,8 @@ void td_experts_forward(td_step *step, const td_experts *e, td_experts_work *w, 
     int n = list_products(e, w, e->up, &act, gated ? w->up : w->gate, 0);
     if (gated) n = list_products(e, w, e->gate, &act, w->gate, n);
     td_products_forward(step, w->products, n);
+    if (e->bounds.limit > 0)
+        td_glu_bound_forward(step, &e->bounds, w->gate, w->up, n_pair, e->n_ff);
     td_glu_forward(step, e->activation, w->gate, gated ? w->up : NULL, n_pair, e->n_ff);
 
     td_input hidden = td_input_of(w->gate, n_pair, e->n_ff);

@@ -19,7 +19,8 @@ typedef struct td_experts {
     td_linear *gate, *up; /* owned by the model's arena; [n_expert] of n_ff outputs */
     td_linear *down;      /* owned by the model's arena; [n_expert] of n_embd outputs */
     td_activation activation;
-    bool weigh_input; /* the weight multiplies x before the expert, not its output (Llama 4) */
+    td_glu_bounds bounds; /* of gate and up */
+    bool weigh_input;     /* the weight multiplies x before the expert, not its output (Llama 4) */
 } td_experts;
 
 /* What the widest layer of a model needs. */
