@@ -170,8 +170,9 @@ uint64_t td_topology_peak_memory(void) {
 /* ---- disk ---- */
 
 double td_topology_disk_speed(const char *path) {
-    enum { PIECE = 4 << 20, MOST = 16 };
-    void *buffer = td_malloc_aligned(PIECE);
+    enum { PIECE = 4 << 20, MOST = 16, ALIGN = 4096 };
+    uint8_t *buffer = td_malloc(PIECE + ALIGN);
+    uint8_t *aligned = buffer + (ALIGN - (uintptr_t)buffer % ALIGN) % ALIGN;
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
     struct stat st;
     double read_bytes = 0, t0 = td_clock_seconds(), seconds = 0;
@@ -179,12 +180,12 @@ double td_topology_disk_speed(const char *path) {
     for (int i = 0; ok && i < MOST && seconds < 0.25; i++) {
         /* Spread over the file, so that what a disk keeps of a neighbourhood is no help. */
         const off_t at = (off_t)((double)st.st_size / MOST * i) / PIECE * PIECE;
-        const ssize_t n = pread(fd, buffer, PIECE, at);
+        const ssize_t n = pread(fd, aligned, PIECE, at);
         if (n <= 0) break;
         read_bytes += (double)n;
         seconds = td_clock_seconds() - t0;
     }
     if (fd >= 0) close(fd);
-    td_free_aligned(buffer);
+    td_free(buffer);
     return seconds > 0 ? read_bytes / seconds : 0;
 }
