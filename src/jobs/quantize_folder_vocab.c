@@ -145,7 +145,7 @@ static td_status check_bpe(const td_checkpoint *ckpt, td_vocab *v, td_err *err) 
 /* Spaces become U+2581, maybe with one more in front: all that GGUF's model "llama" does. */
 static td_status check_spaces(const td_checkpoint *ckpt, td_vocab *v, td_err *err) {
     const td_pipeline *p = v->pipeline;
-    bool good = true;
+    bool good = true, replaced = false;
     v->add_space_prefix = false;
     for (int i = 0; i < p->n_norm; i++) {
         const td_norm_step *s = &p->norms[i];
@@ -153,19 +153,21 @@ static td_status check_spaces(const td_checkpoint *ckpt, td_vocab *v, td_err *er
                               text_is(s->pattern, " ") && text_is(s->content, TD_SPM_SPACE);
         const bool prepends = s->type == TD_NORM_PREPEND && text_is(s->content, TD_SPM_SPACE);
         good &= replaces || prepends;
+        replaced |= replaces;
         v->add_space_prefix |= prepends;
     }
     for (int i = 0; i < p->n_pre; i++) {
         const td_pre_step *s = &p->pres[i];
         const bool prefixes = s->type == TD_PRE_PREFIX && text_is(s->text, TD_SPM_SPACE);
+        const bool replaces = s->type == TD_PRE_REPLACE_SPACE && text_is(s->text, TD_SPM_SPACE);
         /* There are no spaces any more that this could split at. */
-        const bool splits =
-            s->type == TD_PRE_SPLIT && s->match == TD_MATCH_STRING && text_is(s->text, " ");
-        good &= prefixes || splits ||
-                (s->type == TD_PRE_REPLACE_SPACE && text_is(s->text, TD_SPM_SPACE));
+        const bool splits = replaced && s->type == TD_PRE_SPLIT && s->match == TD_MATCH_STRING &&
+                            text_is(s->text, " ");
+        good &= prefixes || splits || replaces;
+        replaced |= replaces;
         v->add_space_prefix |= prefixes;
     }
-    return good ? TD_OK : refuse(ckpt, "changes or splits text in its own ways", err);
+    return good && replaced ? TD_OK : refuse(ckpt, "changes or splits text in its own ways", err);
 }
 
 typedef struct named {
