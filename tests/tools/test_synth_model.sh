@@ -93,11 +93,11 @@ assert 0.8 * experts < len(differ) < 1.6 * experts, (len(differ), experts)
 END
 result "--sparse has zeros where experts but the first are" $good
 
-# What runs today gives finite numbers.
-for format in gguf folder; do
-    type=bf16 good=0
-    [ $format = gguf ] && type=q4_k_m
-    cut llama-1.1b $type $format >"$tmp/out" 2>&1 || good=1
+# What they compute are finite numbers of the size that logits have.
+finite() { # finite MODEL FORMAT TYPE [OPTION...]
+    model=$1 format=$2 type=$3 good=0
+    shift 3
+    cut "$model" "$type" "$format" "$@" >"$tmp/out" 2>&1 || good=1
     "$TANDEM" logits "$tmp/m" -p 'Some text' -o "$tmp/logits.npy" >>"$tmp/out" 2>&1 || good=1
     python3 - "$tmp/logits.npy" >>"$tmp/out" 2>&1 <<'END' || good=1
 import array, math, struct, sys
@@ -109,9 +109,16 @@ mean = sum(x) / len(x)
 deviation = math.sqrt(sum((v - mean) ** 2 for v in x) / len(x))
 assert 0.5 < deviation < 2, deviation
 END
-    result "llama-1.1b as $format gives finite logits" $good
-    rm -rf "$tmp/m"
+    result "$model $type $format${1:+ $*}: finite logits" $good
+    rm -rf "$tmp/m" "$tmp/logits.npy"
+}
+for model in deepseek-v2-lite qwen3-30b-a3b minimax-m2 deepseek-v3 kimi-k2; do
+    finite $model gguf q4_k_m --experts 4 --layers 2
+    finite $model folder native --experts 4 --layers 2
 done
+finite llama-1.1b gguf q4_k_m
+finite llama-1.1b folder bf16
+finite qwen3-30b-a3b gguf q4_k_m --experts 16 --sparse
 
 refuses() { # refuses NAME TEXT OPTION...
     name=$1 text=$2 good=1 got=0
