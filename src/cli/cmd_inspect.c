@@ -214,7 +214,7 @@ static const char *vocab_model_name(td_vocab_model model) {
 }
 
 /* What the tokenizer is; s->runs becomes false if this build has none like it. */
-static void summarize_vocab(const td_checkpoint *ckpt, summary *s) {
+static void summarize_vocab(const td_checkpoint *ckpt, int n_row, summary *s) {
     if (!td_checkpoint_has_vocab(ckpt)) return;
     td_vocab vocab;
     td_tokenizer *tokenizer = NULL;
@@ -227,6 +227,8 @@ static void summarize_vocab(const td_checkpoint *ckpt, summary *s) {
         if (s->tokenizer.n == 0) s->tokenizer.n = strlen(s->tokenizer.text);
         status = td_tokenizer_create(&tokenizer, &vocab, &err);
         td_tokenizer_free(tokenizer);
+        if (status == TD_OK && s->runs)
+            status = td_model_check_vocab(ckpt, n_row, vocab.n_token, &err);
         td_vocab_clear(&vocab);
     }
     if (status == TD_OK || !s->runs) return;
@@ -260,8 +262,9 @@ static void summarize(const td_checkpoint *ckpt, summary *s) {
         s->types[t->dtype].bytes += t->n_bytes;
     }
     find_paths(s);
-    s->runs = td_model_check(ckpt, &s->why_not) == TD_OK;
-    summarize_vocab(ckpt, s);
+    int n_row;
+    s->runs = td_model_check(ckpt, &n_row, &s->why_not) == TD_OK;
+    summarize_vocab(ckpt, n_row, s);
 }
 
 static void print_types_json(const summary *s) {

@@ -58,10 +58,7 @@ static td_status open_files(td_engine *e, const td_engine_options *o, td_err *er
         td_log(TD_LOG_WARN, "%s has no tokenizer: only token ids can go in", o->model_path);
         e->vocab = (td_vocab){.bos = -1, .eos = -1, .eot = -1, .eom = -1, .unk = -1, .pad = -1};
     }
-    if (e->vocab.n_token > e->model->config.n_vocab)
-        return td_fail(err, TD_ERR_FORMAT,
-                       "%s: the tokenizer has %d tokens, the embedding table only %d rows",
-                       o->model_path, e->vocab.n_token, e->model->config.n_vocab);
+    TD_TRY(td_model_check_vocab(e->ckpt, e->model->config.n_vocab, e->vocab.n_token, err));
     TD_TRY(td_tokenizer_create(&e->tokenizer, &e->vocab, err));
     for (int32_t i = 0; i < e->vocab.n_token; i++)
         if (e->vocab.tokens[i].n > e->longest_token) e->longest_token = e->vocab.tokens[i].n;

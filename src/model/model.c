@@ -112,12 +112,20 @@ static td_status open_model(td_model *m, td_err *err) {
     return m->arch->build_modules(m, err);
 }
 
+/* Does the message begin with this path, or with a file below it? */
+static bool begins_with(const char *msg, const char *path) {
+    const size_t n = path ? strlen(path) : 0;
+    return n > 0 && strncmp(msg, path, n) == 0 && (msg[n] == ':' || msg[n] == '/');
+}
+
 /* Puts the file's name in front of a message, unless format/ has done so. */
 static td_status name_file(const td_checkpoint *ckpt, td_status status, td_err *err) {
-    const char *path = td_checkpoint_path(ckpt), *folder = td_checkpoint_folder(ckpt);
-    if (err && strncmp(err->msg, path, strlen(path)) == 0) return status;
-    if (err && folder && strncmp(err->msg, folder, strlen(folder)) == 0) return status;
-    return td_fail_in(err, status, "%s", path);
+    const char *path = td_checkpoint_path(ckpt);
+    bool named =
+        err && (begins_with(err->msg, path) || begins_with(err->msg, td_checkpoint_folder(ckpt)));
+    for (int i = 0; err && !named && i < td_checkpoint_n_file(ckpt); i++)
+        named = begins_with(err->msg, td_checkpoint_file(ckpt, i));
+    return named ? status : td_fail_in(err, status, "%s", path);
 }
 
 td_status td_model_open(td_model **out, const td_checkpoint *ckpt, const td_model_options *options,
@@ -181,11 +189,20 @@ void td_model_close(td_model *m) {
     td_free(m);
 }
 
-td_status td_model_check(const td_checkpoint *ckpt, td_err *err) {
+td_status td_model_check(const td_checkpoint *ckpt, int *n_vocab, td_err *err) {
     td_model *m;
+    *n_vocab = 0;
     TD_TRY(td_model_open(&m, ckpt, NULL, err));
+    *n_vocab = m->config.n_vocab;
     td_model_close(m);
     return TD_OK;
+}
+
+td_status td_model_check_vocab(const td_checkpoint *ckpt, int n_vocab, int n_token, td_err *err) {
+    if (n_token <= n_vocab) return TD_OK;
+    return td_fail(err, TD_ERR_FORMAT,
+                   "%s: the tokenizer has %d tokens, the embedding table only %d rows",
+                   td_checkpoint_path(ckpt), n_token, n_vocab);
 }
 
 td_status td_model_describe(const td_checkpoint *ckpt, td_strbuf *out, bool json, td_err *err) {

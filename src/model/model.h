@@ -119,7 +119,9 @@ void td_model_close(td_model *model); /* NULL is fine */
 td_status td_model_check_routers(const td_model *model, td_err *err);
 
 /* Does this build run the checkpoint?  If not, err says which field stops it. */
-td_status td_model_check(const td_checkpoint *ckpt, td_err *err);
+td_status td_model_check(const td_checkpoint *ckpt, int *n_vocab, td_err *err);
+/* Has every token a row in the embedding table? */
+td_status td_model_check_vocab(const td_checkpoint *ckpt, int n_vocab, int n_token, td_err *err);
 /* Prints the module tree of a checkpoint (td_module_print). */
 td_status td_model_describe(const td_checkpoint *ckpt, td_strbuf *out, bool json, td_err *err);
 

@@ -268,11 +268,32 @@ if [ -x "$writer" ]; then
     "$TANDEM" quantize --dry-run "$tmp/folder" Q8_0 2>/dev/null | grep -q '^output.weight *f32 -> q8_0'
     verdict $? "quantize --dry-run takes a folder"
     expect 2 "is the model itself" quantize "$tmp/folder" "$tmp/folder/model.safetensors" Q8_0
+    "$TANDEM" inspect "$tmp/folder" --json | grep -q '"format": "safetensors"' &&
+        "$TANDEM" inspect "$tmp/folder" --json | grep -q '"runs": true'
+    verdict $? "inspect says that a folder runs"
+    "$TANDEM" inspect "$tmp/folder" --modules | grep -q 'model.layers.1.self_attn.q_proj .*f32 {256, 256}'
+    verdict $? "inspect shows the modules of a folder"
     rm "$tmp/folder"/tokenizer*
     expect 0 "has no tokenizer" quantize "$tmp/folder" "$tmp/folder.gguf" Q8_0
 else
     skip "quantize of a folder" "no $writer"
 fi
+
+# Folders without weights: the configuration alone is looked at.
+mkdir "$tmp/bare"
+why_not() { # why_not WORDS CONFIG
+    printf '%s' "$2" >"$tmp/bare/config.json"
+    "$TANDEM" inspect "$tmp/bare" >"$tmp/out" 2>&1
+    grep -A3 'runs here *no' "$tmp/out" | tr -s ' \n' ' ' | grep -qF -- "$1"
+    verdict $? "inspect of a folder: $1"
+}
+sizes='"num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4,
+    "rms_norm_eps": 1e-6'
+why_not "no weights" '{"architectures": ["LlamaForCausalLM"], '"$sizes"'}'
+why_not "architectures is 'FooForCausalLM'" '{"architectures": ["FooForCausalLM"], '"$sizes"'}'
+why_not "'num_experts_per_tok' is 9, wanted 1 to 8" '{"architectures": ["Qwen3MoeForCausalLM"],
+    "num_experts": 8, "num_experts_per_tok": 9, '"$sizes"'}'
+why_not "hidden_size" '{"architectures": ["LlamaForCausalLM"], "num_hidden_layers": 2}'
 
 echo "1..$n"
 exit $status
