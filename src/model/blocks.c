@@ -39,6 +39,8 @@ void td_self_attention(const td_model *m, td_step *step, td_workspace *ws, int i
         td_rope_forward(step, rope, cs, ws->q, c->n_head, c->head_dim);
         td_rope_forward(step, rope, cs, ws->k, c->n_head_kv, c->head_dim);
     }
+    if (c->temperature.every > 0 && c->layers[i_layer] & TD_LAYER_NO_ROPE)
+        td_temperature_forward(step, &c->temperature, ws->q, n_q);
     if (c->qk_norm_late) norm_qk(c, l, step, ws);
 
     td_kv_write(step, i_layer, ws->k, ws->v);
@@ -131,15 +133,20 @@ void td_mlp(const td_model *m, td_step *step, td_workspace *ws, int i_layer, flo
     td_step_dump(step, i_layer, "mlp", x, step->batch->n, m->config.n_embd);
 }
 
+void td_route(const td_model *m, td_step *step, td_workspace *ws, int i_layer, td_input *in) {
+    const td_router *r = &m->layers[i_layer].router;
+    td_router_forward(step, r, in, ws->router_logits, ws->chosen, ws->expert_weight);
+    for (int i = 0; step->expert_counts && i < in->m * r->config.n_used; i++)
+        step->expert_counts[(ptrdiff_t)i_layer * r->config.n_expert + ws->chosen[i]]++;
+}
+
 void td_mixture(const td_model *m, td_step *step, td_workspace *ws, int i_layer, float *x) {
     const td_config *c = &m->config;
     const td_layer *l = &m->layers[i_layer];
     const int n = step->batch->n;
 
     td_input in = td_input_of(x, n, c->n_embd);
-    td_router_forward(step, &l->router, &in, ws->router_logits, ws->chosen, ws->expert_weight);
-    for (int i = 0; step->expert_counts && i < n * c->router.n_used; i++)
-        step->expert_counts[(ptrdiff_t)i_layer * c->router.n_expert + ws->chosen[i]]++;
+    if (!c->router_early) td_route(m, step, ws, i_layer, &in);
     td_experts_forward(step, &l->experts, &ws->experts, &in, ws->chosen, ws->expert_weight,
                        ws->mixed);
     if (l->up_proj.weight) {

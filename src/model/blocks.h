@@ -21,8 +21,12 @@ void td_linear_attention(const td_model *model, td_step *step, td_workspace *ws,
  * ws->gate, up. */
 void td_mlp(const td_model *model, td_step *step, td_workspace *ws, int i_layer, float *x);
 
+/* Which experts each row of `in` goes to in layer i: ws->chosen and expert_weight. */
+void td_route(const td_model *model, td_step *step, td_workspace *ws, int i_layer, td_input *in);
+
 /* x = the experts that layer i's router chooses for each row, weighed and added up, and the MLP of
- * all tokens beside them where the layer has one.  Overwrites ws->mixed, chosen and those above. */
+ * all tokens beside them where the layer has one.  Overwrites ws->mixed and those above; chosen
+ * too, unless they are chosen early. */
 void td_mixture(const td_model *model, td_step *step, td_workspace *ws, int i_layer, float *x);
 
 #endif

@@ -215,6 +215,7 @@ static td_status read_activation(td_config *c, const td_checkpoint *ckpt, td_err
         {"silu",              TD_ACTIVATION_SILU     },
         {"swish",             TD_ACTIVATION_SILU     },
         {"gelu",              TD_ACTIVATION_GELU     },
+        {"relu",              TD_ACTIVATION_RELU     },
         {"gelu_new",          TD_ACTIVATION_GELU_TANH},
         {"gelu_fast",         TD_ACTIVATION_GELU_TANH},
         {"gelu_pytorch_tanh", TD_ACTIVATION_GELU_TANH},
@@ -229,7 +230,7 @@ static td_status read_activation(td_config *c, const td_checkpoint *ckpt, td_err
         return TD_OK;
     }
     return td_fail(err, TD_ERR_UNSUPPORTED,
-                   "%s is '%.*s'; this build knows silu, gelu and gelu_pytorch_tanh",
+                   "%s is '%.*s'; this build knows silu, gelu, gelu_pytorch_tanh and relu",
                    td_config_name(ckpt, s), act.n < 64 ? (int)act.n : 64, act.text);
 }
 

@@ -33,17 +33,20 @@ typedef struct td_config {
     td_rope_config rope_local;     /* of TD_LAYER_LOCAL; theta 0: as the others */
     int n_rot_local;               /* its rotated dimensions; 0: n_rot */
     int window;                    /* sliding window, the query included; 0: none */
+    bool chunked;                  /* it does not slide: it begins at multiples of its width */
     uint8_t layers[TD_MAX_LAYERS]; /* [n_layer] of TD_LAYER_* */
     bool qk_norm_late;             /* norms of q and k come after rotation, not before */
     float qkv_clip;                /* what q, k and v are limited to before rotation; 0: nothing */
     float attention_scale;         /* of q k */
     float attention_softcap;       /* 0: none */
+    td_temperature temperature;    /* of layers without positions */
     float embedding_scale;
     float residual_scale;    /* of what a block adds */
     float logit_scale;       /* multiplies the logits */
     float logit_softcap;     /* 0: none */
     bool parallel;           /* attention and MLP both read the layer's input */
     td_router_config router; /* n_expert 0: no layer has experts */
+    bool router_early;       /* it reads the layer's input, before attention and any norm */
     bool per_modality; /* config.json may count experts for each modality: text's are the first */
     int n_ff_expert;   /* width of an expert */
     td_glu_bounds expert_bounds;

@@ -8,10 +8,13 @@
 enum { MAX_EXPERTS = 4096, MAX_GROUPS = 64, MAX_WIDTH = 1 << 20 };
 
 static const td_setting set_n_expert = {
-    "expert_count", "num_local_experts|num_experts|n_routed_experts|moe_num_experts"};
+    "expert_count",
+    "num_local_experts|num_experts|n_routed_experts|moe_num_experts|moe_num_primary_experts"};
 static const td_setting set_n_used = {
-    "expert_used_count", "num_experts_per_tok|experts_per_token|moe_k|moe_topk|moe_top_k"};
-static const td_setting set_n_ff = {"expert_feed_forward_length", "moe_intermediate_size"};
+    "expert_used_count",
+    "num_experts_per_tok|experts_per_token|moe_k|moe_topk|moe_top_k|moe_num_active_primary_experts"};
+static const td_setting set_n_ff = {"expert_feed_forward_length",
+                                    "moe_intermediate_size|moe_ffn_hidden_size"};
 static const td_setting set_n_shared = {
     "expert_shared_count", "n_shared_experts|num_shared_experts|moe_num_shared_experts|"
                            "num_shared_expert"};
@@ -31,6 +34,7 @@ static const td_setting set_step = {"interleave_moe_layer_step",
                                     "moe_layer_interval"};
 static const td_setting set_freq = {NULL, "moe_layer_freq"};
 static const td_setting set_dense_list = {NULL, "mlp_only_layers"};
+static const td_setting set_sparse_list = {NULL, "moe_layers"};
 static const td_setting set_kinds = {NULL, "mlp_layer_types"};
 
 /* One number, or a list of it for each layer, or of one for each modality. */
@@ -113,15 +117,15 @@ static td_status read_widths(td_config *c, const td_checkpoint *ckpt, td_err *er
     return TD_OK;
 }
 
-static td_status mark_dense(td_config *c, const td_checkpoint *ckpt, td_err *err) {
-    const td_meta *list = td_config_find(ckpt, set_dense_list);
-    if (!list) return TD_OK;
+/* The layers of a list have experts, or have none. */
+static td_status mark_list(td_config *c, const td_meta *list, bool sparse, td_err *err) {
     if (list->type != TD_META_ARRAY || (list->n_elem > 0 && list->elem_type != TD_META_INT))
         return td_fail(err, TD_ERR_FORMAT, "key '%s' is no list of layers", list->key);
     for (uint64_t i = 0; i < list->n_elem; i++) {
         const int64_t layer = td_meta_int(list, i);
-        if (layer >= 0 && layer < c->n_layer)
-            c->layers[layer] &= (uint8_t) ~(unsigned)TD_LAYER_EXPERTS;
+        if (layer < 0 || layer >= c->n_layer) continue;
+        c->layers[layer] &= (uint8_t) ~(unsigned)TD_LAYER_EXPERTS;
+        if (sparse) c->layers[layer] |= TD_LAYER_EXPERTS;
     }
     return TD_OK;
 }
@@ -147,17 +151,21 @@ static td_status mark_kinds(td_config *c, const td_meta *list, td_err *err) {
 /* All from n_dense to last, every step-th of them, but for those that a list takes out. */
 static td_status mark_layers(td_config *c, const td_checkpoint *ckpt, td_err *err) {
     int n_dense = 0, step = 1, freq = 1, last = -1;
-    if (td_config_find(ckpt, set_kinds)) return mark_kinds(c, td_config_find(ckpt, set_kinds), err);
+    const td_meta *m = td_config_find(ckpt, set_kinds);
+    if (m) return mark_kinds(c, m, err);
+    m = td_config_find(ckpt, set_sparse_list);
+    if (m) return mark_list(c, m, true, err);
     TD_TRY(get_number(c, ckpt, set_n_dense, 0, TD_MAX_LAYERS, &n_dense, err));
     TD_TRY(get_number(c, ckpt, set_last, -1, TD_MAX_LAYERS, &last, err));
     if (last < 0 || last >= c->n_layer) last = c->n_layer - 1;
     TD_TRY(td_config_get_int(ckpt, set_step, false, 0, TD_MAX_LAYERS, &step, err));
-    const td_meta *m = td_config_find(ckpt, set_freq);
+    m = td_config_find(ckpt, set_freq);
     if (m && m->type != TD_META_ARRAY)
         TD_TRY(td_config_get_int(ckpt, set_freq, false, 1, TD_MAX_LAYERS, &freq, err));
     for (int i = n_dense; i <= last && step > 0; i++)
         if ((i + 1) % step == 0 && i % freq == 0) c->layers[i] |= TD_LAYER_EXPERTS;
-    return mark_dense(c, ckpt, err);
+    m = td_config_find(ckpt, set_dense_list);
+    return m ? mark_list(c, m, false, err) : TD_OK;
 }
 
 td_status td_config_read_experts(td_config *c, const td_checkpoint *ckpt, td_err *err) {

@@ -51,6 +51,11 @@ static td_status qk_norm(const td_decoder_builder *s, td_module *attn, td_part_n
                                .eps = s->c->norm_eps,
                                .plus_one = s->spec->norm_plus_one,
                                .class_name = s->spec->classes.norm};
+    if (kind == TD_QK_NORM_PLAIN) {
+        if (s->c->layers[s->b.i_layer] & TD_LAYER_NO_ROPE) return TD_OK;
+        *out = (td_norm){.n = spec.n, .n_set = 1, .eps = spec.eps};
+        return TD_OK;
+    }
     /* Command R has these norms in its larger models only. */
     if (kind == TD_QK_NORM_HEADS && !td_build_find(&s->b, attn, name, "weight")) return TD_OK;
     return td_build_norm(&s->b, attn, &spec, out, err);

@@ -30,6 +30,7 @@ typedef enum td_qkv_layout {
 typedef enum td_qk_norm {
     TD_QK_NORM_NONE,
     TD_QK_NORM_HEAD,  /* of each head, all with the same weights */
+    TD_QK_NORM_PLAIN, /* of each head, without weights, in layers with positions */
     TD_QK_NORM_HEADS, /* of each head, with weights of its own */
     TD_QK_NORM_ALL    /* of all heads together */
 } td_qk_norm;
@@ -83,6 +84,7 @@ typedef struct td_decoder_spec {
     bool conv1d;      /* matrices lie transposed in Hugging Face folders */
     bool correction;  /* the router's choice has a correction bias */
     bool router_bias, expert_bias;
+    bool weigh_input;         /* the router's weight multiplies what an expert reads */
     bool router_transposed;   /* in Hugging Face folders */
     int n_bank;               /* there, banks of as many experts each, ours first; 0: 1 */
     bool experts_transposed;  /* tensors of all experts lie as [expert][in][out] in Hugging Face

@@ -68,7 +68,8 @@ static td_status build_experts(const td_decoder_builder *s, td_module *moe, td_e
                       .n_embd = c->n_embd,
                       .n_ff = c->n_ff_expert,
                       .activation = c->activation,
-                      .bounds = c->expert_bounds};
+                      .bounds = c->expert_bounds,
+                      .weigh_input = s->spec->weigh_input};
     td_expert_spec part = {.experts = td_either(names->experts, "experts"),
                            .n_expert = e->n_expert,
                            .n = e->n_ff,

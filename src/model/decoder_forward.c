@@ -54,6 +54,10 @@ static void sequential_layer(const td_model *m, td_step *step, td_workspace *ws,
     const td_config *c = &m->config;
     const td_layer *l = &m->layers[i];
     const int n = step->batch->n;
+    if (c->router_early && l->experts.n_expert) {
+        td_input in = td_input_of(ws->h, n, c->n_embd);
+        td_route(m, step, ws, i, &in);
+    }
     norm_or_copy(step, &l->attn_norm, ws->h, ws->x, n, c->n_embd);
     attention(m, step, ws, i, ws->x);
     add_block(step, c, &l->attn_post_norm, ws->x, ws->h, n);

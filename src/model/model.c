@@ -223,7 +223,8 @@ void td_model_kv_shapes(const td_model *m, td_kv_shape *shapes) {
         shapes[i] = (td_kv_shape){.n_head_kv = c->n_head_kv,
                                   .k_dim = c->head_dim,
                                   .v_dim = c->head_dim,
-                                  .window = c->layers[i] & TD_LAYER_LOCAL ? c->window : 0};
+                                  .window = c->layers[i] & TD_LAYER_LOCAL ? c->window : 0,
+                                  .chunked = c->chunked};
         if (c->mla.n_rank_kv == 0) continue;
         shapes[i].n_head_kv = 1;
         shapes[i].k_dim = c->mla.n_rot;

@@ -34,7 +34,8 @@ static void attend(const attention_job *job, int i_token, int head) {
     td_softmax s = {-INFINITY, 0};
     if (spec->sinks) s = (td_softmax){spec->sinks[head], 1};
     int first = 0;
-    if (shape->window > 0 && position >= shape->window) first = position - shape->window + 1;
+    if (shape->window > 0 && position >= shape->window)
+        first = position - (shape->chunked ? position % shape->window : shape->window - 1);
     for (int block = first / TD_KV_PAGE; block <= position / TD_KV_PAGE; block++) {
         const int base = block * TD_KV_PAGE;
         const int from = first > base ? first - base : 0;

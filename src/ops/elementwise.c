@@ -1,6 +1,8 @@
 /* elementwise.c - rows over threads; a few rows are not worth waking anybody. */
 #include "ops/elementwise.h"
 
+#include <math.h>
+
 #include "kernel/ref/exp.h"
 #include "tensor/quantize.h"
 
@@ -125,13 +127,41 @@ static void glu_rows(void *context, int begin, int end, int i_thread) {
     }
 }
 
+/* Exact in any order: no kernel of an instruction set is needed. */
+static void reglu(float *y, const float *gate, const float *up, int n) {
+    for (int i = 0; i < n; i++) y[i] = (gate[i] < 0 ? 0 : gate[i]) * (up ? up[i] : 1);
+}
+
 void td_glu_forward(td_step *step, td_activation act, float *gate, const float *up, int m, int n) {
     const td_kernels *k = step->kernels;
     rows_job job = {.step = step, .y = gate, .up = up, .n = n};
     job.glu = act == TD_ACTIVATION_SILU        ? k->swiglu
               : act == TD_ACTIVATION_GELU_TANH ? k->geglu_tanh
+              : act == TD_ACTIVATION_RELU      ? reglu
                                                : k->geglu;
     td_pool_run(step->pool, m, ROWS_PER_PIECE, glu_rows, &job);
+}
+
+typedef struct temperature_job {
+    const td_step *step;
+    td_temperature temperature;
+    float *q;
+    int n;
+} temperature_job;
+
+static void warm_rows(void *context, int begin, int end, int i_thread) {
+    (void)i_thread;
+    const temperature_job *job = context;
+    for (int i = begin; i < end; i++) {
+        const int64_t step = ((int64_t)job->step->batch->position[i] + 1) / job->temperature.every;
+        const double factor = 1 + (double)job->temperature.scale * log1p((double)step);
+        job->step->kernels->scale(job->q + (ptrdiff_t)i * job->n, (float)factor, job->n);
+    }
+}
+
+void td_temperature_forward(td_step *step, const td_temperature *temperature, float *q, int n) {
+    temperature_job job = {step, *temperature, q, n};
+    td_pool_run(step->pool, step->batch->n, ROWS_PER_PIECE, warm_rows, &job);
 }
 
 typedef struct bound_job {

@@ -44,11 +44,22 @@ void td_softcap_forward(td_step *step, float *x, int m, int n, float cap);
 typedef enum td_activation {
     TD_ACTIVATION_SILU,
     TD_ACTIVATION_GELU_TANH, /* gelu by tanh: "gelu_new", "gelu_pytorch_tanh" */
-    TD_ACTIVATION_GELU       /* gelu by erf */
+    TD_ACTIVATION_GELU,      /* gelu by erf */
+    TD_ACTIVATION_RELU
 } td_activation;
 
 /* gate = act(gate) * up over m rows of n; up NULL: gate = act(gate). */
 void td_glu_forward(td_step *step, td_activation act, float *gate, const float *up, int m, int n);
+
+/* Queries grow with their position: times 1 + scale * log(1 + floor((position + 1) / every)) (Llama
+ * 4).  every 0: they do not. */
+typedef struct td_temperature {
+    int every;
+    float scale;
+} td_temperature;
+
+/* Scales each token's row of n. */
+void td_temperature_forward(td_step *step, const td_temperature *temperature, float *q, int n);
 
 /* The bounded SwiGLU of gpt-oss: down(g sigmoid(alpha g) (u + 1)) with g = min(gate, limit), u = up
  * within -limit to limit.  limit 0: the usual one. */
