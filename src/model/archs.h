@@ -4,6 +4,7 @@
 
 #include "model/model.h"
 
+extern const td_arch td_arch_bailing_moe;  /* bailing_moe.c: Ling */
 extern const td_arch td_arch_cohere2;      /* cohere2.c: Command R7B */
 extern const td_arch td_arch_command_r;    /* command_r.c: Command R */
 extern const td_arch td_arch_deepseek2;    /* deepseek.c: DeepSeek-V2, V3 and their like in GGUF */
@@ -27,6 +28,7 @@ extern const td_arch td_arch_granite_moe;  /* granite.c: Granite 3 with experts 
 extern const td_arch td_arch_hunyuan_v1_moe; /* hunyuan_v1_moe.c: Hunyuan-A13B */
 extern const td_arch td_arch_internlm2;      /* internlm2.c: InternLM2 */
 extern const td_arch td_arch_llama;          /* llama.c: Llama */
+extern const td_arch td_arch_llama4;         /* llama4.c: Llama 4, text */
 extern const td_arch td_arch_minicpm;        /* minicpm.c: MiniCPM */
 extern const td_arch td_arch_minimax_m2;     /* minimax_m2.c: MiniMax-M2 */
 extern const td_arch td_arch_mistral;        /* mistral.c: Mistral 7B */
@@ -39,6 +41,7 @@ extern const td_arch td_arch_qwen2_moe;      /* qwen2_moe.c: Qwen2 with experts 
 extern const td_arch td_arch_qwen3;          /* qwen3.c: Qwen3 */
 extern const td_arch td_arch_qwen3_moe;      /* qwen3_moe.c: Qwen3 with experts */
 extern const td_arch td_arch_qwen3_next;     /* qwen3_next.c: Qwen3-Next */
+extern const td_arch td_arch_smallthinker;   /* smallthinker.c: SmallThinker */
 extern const td_arch td_arch_smollm3;        /* smollm3.c: SmolLM3 */
 extern const td_arch td_arch_spark2_5;       /* spark2_5.c: Spark X2 */
 extern const td_arch td_arch_starcoder2;     /* starcoder2.c: StarCoder 2 */

@@ -26,8 +26,8 @@ typedef struct td_kv_shape {
     int n_head_kv;
     int k_dim, v_dim; /* of one head */
     int window;       /* positions a query sees, itself included; 0: all */
-    size_t n_state;   /* floats of a state; not 0: the layer has that and nothing of the above */
     bool chunked;     /* none of them before the last multiple of the window */
+    size_t n_state;   /* floats of a state; not 0: the layer has that and nothing of the above */
 } td_kv_shape;
 
 /* The cache of one engine. */
