@@ -39,6 +39,8 @@ extern const td_arch td_arch_phi3;           /* phi3.c: Phi-3 and Phi-4 mini */
 extern const td_arch td_arch_qwen2;          /* qwen2.c: Qwen2 and Qwen2 */
 extern const td_arch td_arch_qwen2_moe;      /* qwen2_moe.c: Qwen2 with experts */
 extern const td_arch td_arch_qwen3;          /* qwen3.c: Qwen3 */
+extern const td_arch td_arch_qwen3_5;        /* qwen3_5.c: Qwen3.5 */
+extern const td_arch td_arch_qwen3_5_moe;    /* qwen3_5.c: Qwen3.5 with experts */
 extern const td_arch td_arch_qwen3_moe;      /* qwen3_moe.c: Qwen3 with experts */
 extern const td_arch td_arch_qwen3_next;     /* qwen3_next.c: Qwen3-Next */
 extern const td_arch td_arch_smallthinker;   /* smallthinker.c: SmallThinker */

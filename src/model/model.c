@@ -10,7 +10,53 @@
 #include "tensor/quantize.h"
 
 /* clang-format off */
-static const td_arch *const archs[] = {&td_arch_bailing_moe, &td_arch_cohere2, &td_arch_command_r, &td_arch_deepseek2, &td_arch_deepseek_v2, &td_arch_deepseek_v3, &td_arch_dots1, &td_arch_ernie4_5, &td_arch_ernie4_5_moe, &td_arch_ernie4_5_vl, &td_arch_falcon, &td_arch_gemma, &td_arch_gemma2, &td_arch_gemma3, &td_arch_glm4, &td_arch_glm4_moe, &td_arch_gpt2, &td_arch_gpt_neox, &td_arch_gpt_oss, &td_arch_granite, &td_arch_granite_moe, &td_arch_hunyuan_v1_moe, &td_arch_internlm2, &td_arch_llama, &td_arch_llama4, &td_arch_minicpm, &td_arch_minimax_m2, &td_arch_mistral, &td_arch_mixtral, &td_arch_olmo2, &td_arch_olmoe, &td_arch_phi3, &td_arch_qwen2, &td_arch_qwen2_moe, &td_arch_qwen3, &td_arch_qwen3_moe, &td_arch_qwen3_next, &td_arch_smallthinker, &td_arch_smollm3, &td_arch_spark2_5, &td_arch_starcoder2, NULL};
+static const td_arch *const archs[] = {
+    &td_arch_bailing_moe,
+    &td_arch_cohere2,
+    &td_arch_command_r,
+    &td_arch_deepseek2,
+    &td_arch_deepseek_v2,
+    &td_arch_deepseek_v3,
+    &td_arch_dots1,
+    &td_arch_ernie4_5,
+    &td_arch_ernie4_5_moe,
+    &td_arch_ernie4_5_vl,
+    &td_arch_falcon,
+    &td_arch_gemma,
+    &td_arch_gemma2,
+    &td_arch_gemma3,
+    &td_arch_glm4,
+    &td_arch_glm4_moe,
+    &td_arch_gpt2,
+    &td_arch_gpt_neox,
+    &td_arch_gpt_oss,
+    &td_arch_granite,
+    &td_arch_granite_moe,
+    &td_arch_hunyuan_v1_moe,
+    &td_arch_internlm2,
+    &td_arch_llama,
+    &td_arch_llama4,
+    &td_arch_minicpm,
+    &td_arch_minimax_m2,
+    &td_arch_mistral,
+    &td_arch_mixtral,
+    &td_arch_olmo2,
+    &td_arch_olmoe,
+    &td_arch_phi3,
+    &td_arch_qwen2,
+    &td_arch_qwen2_moe,
+    &td_arch_qwen3,
+    &td_arch_qwen3_5,
+    &td_arch_qwen3_5_moe,
+    &td_arch_qwen3_moe,
+    &td_arch_qwen3_next,
+    &td_arch_smallthinker,
+    &td_arch_smollm3,
+    &td_arch_spark2_5,
+    &td_arch_starcoder2,
+    NULL,
+};
+/* clang-format on */
 
 const td_arch *const *td_arch_list(void) { return archs; }
 

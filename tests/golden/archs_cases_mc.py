@@ -180,7 +180,7 @@ def next_mtp(config):
 
 
 # llama.cpp takes heads of values to be as wide as those of keys, and wants experts in all layers.
-case("qwen3_next_grouped", NEXT, 521, DELTA, QUARTER, n_token=80, **NO_MTP, old=True, hub=dict(
+case("qwen3_next_grouped", NEXT, 521, DELTA, QUARTER, n_token=80, **NO_MTP, old=True, old_more=dict(
     full_attention_interval=4))
 case("qwen3_next_one_head", NEXT, 522, DELTA, QUARTER, dict(
     linear_num_key_heads=4, linear_num_value_heads=4, linear_key_head_dim=32,
@@ -197,3 +197,22 @@ case("qwen3_next_dense_layers", NEXT, 524, DELTA, QUARTER, dict(
 case("qwen3_next_legacy_mtp", NEXT, 525, DELTA, QUARTER, dict(
     num_experts=4, num_hidden_layers=2, layer_types=["linear_attention", "full_attention"]),
     n_token=70, extra=next_mtp, methods=dict(modify_tensors=one_projection))
+
+# ---- qwen3_5: the same with other tensors; GGUF files have the heads of values in another order ----
+MROPE = rope(theta=1e6, partial_rotary_factor=0.5, mrope_section=[3, 3, 2], mrope_interleaved=True)
+QWEN35 = {k: v for k, v in DELTA.items() if k not in (
+    "num_experts", "num_experts_per_tok", "moe_intermediate_size", "norm_topk_prob",
+    "shared_expert_intermediate_size")}
+QWEN35_MOE = {k: v for k, v in DELTA.items() if k not in ("intermediate_size", "norm_topk_prob")}
+case("qwen3_5_grouped", "Qwen3_5ForCausalLM", 531, QWEN35, MROPE, n_token=80, old=True,
+     **NO_MTP)
+case("qwen3_5_one_head_tied", "Qwen3_5ForCausalLM", 532, QWEN35, MROPE, dict(
+    linear_num_key_heads=1, linear_num_value_heads=2, tie_word_embeddings=True,
+    num_hidden_layers=2, layer_types=["full_attention", "linear_attention"]), n_token=70, **NO_MTP)
+case("qwen3_5_moe_grouped", "Qwen3_5MoeForCausalLM", 533, QWEN35_MOE, MROPE, n_token=80, old=True,
+     **NO_MTP)
+case("qwen3_5_moe_six_to_two", "Qwen3_5MoeForCausalLM", 534, QWEN35_MOE, MROPE, dict(
+    linear_num_key_heads=2, linear_num_value_heads=6, linear_key_head_dim=32,
+    linear_value_head_dim=32, num_experts=4, num_experts_per_tok=4, num_hidden_layers=2,
+    layer_types=["linear_attention", "full_attention"], num_key_value_heads=1), n_token=70,
+    experts="fused", **NO_MTP)

@@ -284,7 +284,7 @@ def make(name):
         logits, positions = logits_of(model, tokens), positions_of(70)
     assert min(gaps, default=1.0) > make_archs.MIN_ROUTING_GAP, "a router is near a tie"
     config.update(dtype="bfloat16", quantization_config=quantization, **MODELS.get(name, {}).get(
-        "hub", {}))
+        "old_more", {}))
     return dict(name="quant_" + name, seed=seed, n_vocab=config["vocab_size"], n_ctx=128,
                 oracle="transformers", tolerance=2e-4, weights=f"{total & MASK:016x}",
                 tokens=tokens, positions=positions, config=config, tensors=table,
