@@ -189,6 +189,20 @@ def mxfp4(n, k, deviation):
     return arrays, weight
 
 
+def mxfp4_experts(n_expert, k, n, deviation):
+    """gpt-oss: all experts together, outputs first, of a parameter that has them last."""
+    base = 127 + round(np.log2(deviation / 2.7)) - 2
+    arrays = {"_blocks": ([n_expert, n, k // 32, 16], dict(dtype="U8", **{"and": 255})),
+              "_scales": ([n_expert, n, k // 32], dict(dtype="U8", add=int(base), **{"and": 3}))}
+
+    def weight(a):
+        digits = np.stack([a["_blocks"] & 15, a["_blocks"] >> 4], -1).reshape(n_expert, n, k)
+        x = np.concatenate([E2M1, -E2M1])[digits]
+        x = x * np.exp2(a["_scales"].astype(np.float32) - 127).repeat(32, 2)
+        return x.transpose(0, 2, 1)
+    return arrays, weight
+
+
 def compressed_tensors(form, **weights):
     return dict(quant_method="compressed-tensors", format=form, quantization_status="compressed",
                 ignore=["lm_head"], config_groups=dict(group_0=dict(
@@ -224,16 +238,29 @@ KIMI = {**DEEPSEEK, "hidden_size": 64, "kv_lora_rank": 64, "q_lora_rank": 64, "n
         "moe_intermediate_size": 96, "routed_scaling_factor": 2.827}
 MODELS = {
     "fp8_deepseek_v3": dict(CASES["deepseek_v3_groups"], config=DEEPSEEK),
-    "int4_kimi_k2": dict(CASES["deepseek_v3_kimi_k2"], config=KIMI)}
+    "int4_kimi_k2": dict(CASES["deepseek_v3_kimi_k2"], config=KIMI),
+    "fp8_minimax_m2": dict(
+        CASES["minimax_m2_grouped"], hub=dict(rotary_dim=16, scoring_func="sigmoid"), config={
+            **CASES["minimax_m2_grouped"]["config"], "hidden_size": 128, "intermediate_size": 96}),
+    "mxfp4_gpt_oss": CASES["gpt_oss_grouped"]}
 FORMS["fp8_deepseek_v3"] = (411, *FORMS["fp8_block"][1:])
 FORMS["int4_kimi_k2"] = (412, int4, {**FORMS["int4"][2], "ignore": [
     "lm_head", "re:.*self_attn.*", "re:.*shared_experts.*", "re:.*mlp\\.(gate|up|gate_up|down)_proj.*"]})
+FORMS["fp8_minimax_m2"] = (1413, fp8_block, {**FORMS["fp8_block"][2], "fmt": "float8_e4m3fn",
+                                            "modules_to_not_convert": [
+    "gate", "e_score_correction_bias", "lm_head"]})
+FORMS["mxfp4_gpt_oss"] = (2414, mxfp4_experts, dict(quant_method="mxfp4", modules_to_not_convert=[
+    "model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]))
 
 
 def is_quantized(name, tensor):
     """Whether the format of this fixture takes the tensor."""
     if name == "int4_kimi_k2":
         return ".experts." in tensor
+    if name == "mxfp4_gpt_oss":
+        return tensor.endswith(("experts.gate_up_proj", "experts.down_proj"))
+    if ".experts." in tensor:
+        return True
     return tensor.endswith(("_proj.weight", "_proj_with_mqa.weight"))
 
 
