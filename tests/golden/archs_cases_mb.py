@@ -328,7 +328,7 @@ def smallthinker(name, seed, *configs, n_layer, windows=None, **more):
 # llama.cpp's window is 4096 whatever the file says, so that no tiny model fills it.
 smallthinker("grouped", 571, GROUPED, dict(
     head_dim=32, moe_ffn_hidden_size=32, moe_num_primary_experts=8,
-    moe_num_active_primary_experts=2, moe_primary_router_apply_softmax=False, rope_theta=1.5e6),
+    moe_num_active_primary_experts=4, moe_primary_router_apply_softmax=False, rope_theta=1.5e6),
     n_layer=5, windows=[0, 1, 1, 1, 0])
 smallthinker("heads_tied", 572, HEADS, dict(
     head_dim=16, moe_ffn_hidden_size=64, moe_num_primary_experts=4,
