@@ -124,20 +124,36 @@ static int choose_context(const td_engine *e, const td_engine_options *o, const 
         return n;
     }
     int n = n_train < DEFAULT_CTX ? n_train : DEFAULT_CTX;
+    if (most > 0 && most < n) n = most;
     while (available && n >= 2 * MIN_CTX && !kv_fits(*spec, n, available)) n /= 2;
     return n;
 }
 
+static td_status check_context(const td_model *m, int n, td_err *err) {
+    const int most = td_model_ctx_max(m);
+    if (most == 0 || n < most || (n == most && m->positions)) return TD_OK;
+    if (m->positions)
+        return td_fail(err, TD_ERR_ARGUMENT,
+                       "a context of %d tokens: this model has learned positions, %d of them", n,
+                       most);
+    if (n > most)
+        return td_fail(err, TD_ERR_UNSUPPORTED,
+                       "a context of %d tokens: beyond %d this model attends sparsely, which this "
+                       "build cannot",
+                       n, most);
+    td_log(TD_LOG_WARN,
+           "the context is %d tokens: beyond, this model attends sparsely, which this build cannot",
+           n);
+    return TD_OK;
+}
+
 static td_status make_kv_cache(td_engine *e, const td_engine_options *o, td_err *err) {
-    const int n_train = e->model->config.n_ctx_train, most = td_model_ctx_max(e->model);
+    const int n_train = e->model->config.n_ctx_train;
     td_kv_shape shapes[TD_MAX_LAYERS];
     td_kv_spec spec = td_engine_kv_spec(e, o, shapes, o->n_ctx);
     const uint64_t available = td_topology_memory_available();
     spec.n_ctx = choose_context(e, o, &spec, available);
-    if (most > 0 && spec.n_ctx > most)
-        return td_fail(err, TD_ERR_ARGUMENT,
-                       "a context of %d tokens: this model has learned positions, %d of them",
-                       spec.n_ctx, most);
+    TD_TRY(check_context(e->model, spec.n_ctx, err));
     size_t bytes;
     TD_TRY(td_kv_cache_bytes(&bytes, &spec, err));
     e->n_ctx = spec.n_ctx;

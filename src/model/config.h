@@ -50,7 +50,9 @@ typedef struct td_config {
     bool per_modality; /* config.json may count experts for each modality: text's are the first */
     int n_ff_expert;   /* width of an expert */
     td_glu_bounds expert_bounds;
-    td_mla_config mla;     /* n_rank_kv 0: attention is the usual one */
+    int n_ctx_dense;   /* tokens beyond which attention is sparse, which no build here does; 0: none
+                        */
+    td_mla_config mla; /* n_rank_kv 0: attention is the usual one */
     td_delta_config delta; /* of TD_LAYER_DELTA */
     int n_ff_shared;       /* width of the MLP that all tokens take beside the experts; 0: none */
 } td_config;

@@ -17,6 +17,7 @@ static const td_arch *const archs[] = {
     &td_arch_deepseek2,
     &td_arch_deepseek_v2,
     &td_arch_deepseek_v3,
+    &td_arch_deepseek_v32,
     &td_arch_dots1,
     &td_arch_ernie4_5,
     &td_arch_ernie4_5_moe,
@@ -27,6 +28,8 @@ static const td_arch *const archs[] = {
     &td_arch_gemma3,
     &td_arch_glm4,
     &td_arch_glm4_moe,
+    &td_arch_glm4_moe_lite,
+    &td_arch_glm_moe_dsa,
     &td_arch_gpt2,
     &td_arch_gpt_neox,
     &td_arch_gpt_oss,
@@ -241,7 +244,9 @@ int td_model_rope_switch(const td_model *m) {
     return m->rope.inv_freq_long ? m->rope.n_original : 0;
 }
 
-int td_model_ctx_max(const td_model *m) { return m->positions ? (int)m->positions->ne[1] : 0; }
+int td_model_ctx_max(const td_model *m) {
+    return m->positions ? (int)m->positions->ne[1] : m->config.n_ctx_dense;
+}
 
 int td_model_k_max(const td_model *m) {
     int k_max = m->config.router.n_expert; /* the router has a row of them in the scratch */

@@ -131,7 +131,8 @@ void td_model_kv_shapes(const td_model *model, td_kv_shape *shapes);
 /* Sequences longer than this use LongRoPE's other frequencies; 0: no such thing. */
 int td_model_rope_switch(const td_model *model);
 
-/* The longest context the model can have at all, where positions are learned; 0: no such limit. */
+/* The longest context the model can have at all, where positions are learned or attention becomes
+ * sparse; 0: no such limit. */
 int td_model_ctx_max(const td_model *model);
 
 /* The widest input of any linear. */

@@ -216,3 +216,23 @@ case("qwen3_5_moe_six_to_two", "Qwen3_5MoeForCausalLM", 534, QWEN35_MOE, MROPE, 
     linear_value_head_dim=32, num_experts=4, num_experts_per_tok=4, num_hidden_layers=2,
     layer_types=["linear_attention", "full_attention"], num_key_value_heads=1), n_token=70,
     experts="fused", **NO_MTP)
+
+# ---- glm4_moe_lite: DeepSeek-V3's shape; the file does not say that scores are sigmoids ----
+LITE4 = {k: v for k, v in MLA.items() if k != "first_k_dense_replace"}
+case("glm4_moe_lite_top3", "Glm4MoeLiteForCausalLM", 541, LITE4, rope(theta=1e6), dict(
+    q_lora_rank=32, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1, n_group=1,
+    topk_group=1, rms_norm_eps=1e-5, v_head_dim=64), converter=dict(first_k_dense_replace=1),
+    old_more=dict(HUB, topk_method="noaux_tc", first_k_dense_replace=1), old=True,
+    why="llama.cpp takes the scores for softmaxes: it knows the model by its number of layers")
+
+# ---- deepseek_v32, glm_moe_dsa: no more tokens than index_topk, so that the indexer decides nothing ----
+DSA = dict(q_lora_rank=32, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1,
+           index_topk=128, index_head_dim=128, index_n_heads=2)
+case("deepseek_v32_groups", "DeepseekV32ForCausalLM", 551, MLA, DSA, yarn(1.0, 1.0), dict(
+    n_group=2, topk_group=1), converter=SIGMOID, old_more=HUB_V3, old=True, **NO_MTP)
+case("glm_moe_dsa_shared", "GlmMoeDsaForCausalLM", 552, MLA, DSA, rope(theta=1e6), dict(
+    n_group=1, topk_group=1, rms_norm_eps=1e-5, indexer_types=["full", "shared", "full"]),
+    converter=SIGMOID, old_more=HUB_V3, old=True, **NO_MTP)
+# Fewer than the context that this fixture wants: refused.
+case("deepseek_v32_sparse", "DeepseekV32ForCausalLM", 553, MLA, DSA, dict(
+    n_group=1, topk_group=1, index_topk=32, num_hidden_layers=2), converter=SIGMOID, **NO_MTP)

@@ -24,7 +24,7 @@ for name in cohere2_grouped cohere_qk_norm falcon_new_decoder gemma2_grouped glm
     minimax_m2_grouped glm4_moe_groups ernie4_5_moe_grouped ernie4_5_vl_moe_tied gpt_oss_grouped \
     llama4_grouped bailing_moe_grouped smallthinker_grouped \
     deepseek_v2_groups deepseek_v3_kimi_k2 qwen3_next_grouped quant_fp8_deepseek_v3 \
-    quant_int4_kimi_k2 quant_fp8_minimax_m2 quant_mxfp4_gpt_oss \
+    quant_int4_kimi_k2 quant_fp8_minimax_m2 quant_mxfp4_gpt_oss qwen3_5_moe_grouped \
     quant_fp8_block quant_fp8_channel quant_int4 quant_gptq quant_gptq_v2 quant_awq quant_mxfp4; do
     mkdir "$tmp/$name"
     "$writer" --write "$name" folder "$tmp/$name"
