@@ -217,6 +217,13 @@ gpt_oss("layers", 544, GROUPED, OSS, rope(theta=1e4), dict(
 LLAMA4 = "Llama4ForCausalLM"
 
 
+def llama4_old(config, old_style):
+    """The hub's first files leave the layers' kinds to their periods."""
+    old = dict(old_style(config), no_rope_layers=[], no_rope_layer_interval=4)
+    old.pop("moe_layers")
+    return old
+
+
 def llama4(name, seed, *configs, **more):
     moe("llama4_" + name, LLAMA4, seed, *configs, **more)
 
@@ -228,7 +235,7 @@ llama4("grouped", 551, GROUPED, rope(theta=5e5), dict(
     head_dim=32, num_hidden_layers=4, intermediate_size=32, intermediate_size_mlp=96,
     num_local_experts=4, num_experts_per_tok=1, interleave_moe_layer_step=2,
     attention_chunk_size=16, floor_scale=10, attn_scale=0.3), gguf_config=UNCHUNKED, why=FIXED,
-    old=True)
+    old=llama4_old)
 llama4("all_sparse", 552, HEADS, rope(
     "llama3", 5e5, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
     original_max_position_embeddings=32), dict(
