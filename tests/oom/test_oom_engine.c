@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "support/arch_model.h"
 #include "support/tiny_model.h"
 #include "tandem.h"
 
@@ -53,14 +54,7 @@ static td_status load_and_run(const char *path, td_mode mode, td_err *err) {
     return status;
 }
 
-static void fail_each(const char *fixture, td_dtype dtype, td_mode mode) {
-    char path[64];
-    snprintf(path, sizeof path, "/tmp/td-test-oom-%ld.gguf", (long)getpid());
-    tiny_model tiny;
-    tiny_model_load(&tiny, fixture);
-    tiny_model_write(&tiny, dtype, false, path);
-    tiny_model_clear(&tiny);
-
+static void fail_each(const char *fixture, const char *path, td_mode mode) {
     td_err err = {0};
     if (load_and_run(path, mode, &err) != TD_OK) fail_msg("without a fault: %s", err.msg);
     int64_t n = 1;
@@ -79,23 +73,58 @@ static void fail_each(const char *fixture, td_dtype dtype, td_mode mode) {
     }
     print_message("%s: %lld allocations, each failed once\n", fixture, (long long)n - 1);
     assert_true(n > 20);
+}
+
+static void fail_each_of_tiny(const char *fixture, td_dtype dtype, td_mode mode) {
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/td-test-oom-%ld.gguf", (long)getpid());
+    tiny_model tiny;
+    tiny_model_load(&tiny, fixture);
+    tiny_model_write(&tiny, dtype, false, path);
+    tiny_model_clear(&tiny);
+    fail_each(fixture, path, mode);
+    unlink(path);
+}
+
+static void fail_each_of_arch(const char *fixture) {
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/td-test-oom-%ld.gguf", (long)getpid());
+    arch_model m;
+    arch_model_load(&m, fixture);
+    arch_model_write_gguf(&m, path);
+    arch_model_clear(&m);
+    fail_each(fixture, path, TD_MODE_NATIVE);
     unlink(path);
 }
 
 static void test_llama_native(void **state) {
     (void)state;
-    fail_each("llama_grouped", TD_DTYPE_Q8_0, TD_MODE_NATIVE);
+    fail_each_of_tiny("llama_grouped", TD_DTYPE_Q8_0, TD_MODE_NATIVE);
 }
 
 static void test_gemma3_exact(void **state) {
     (void)state;
-    fail_each("gemma3_period3", TD_DTYPE_F16, TD_MODE_EXACT);
+    fail_each_of_tiny("gemma3_period3", TD_DTYPE_F16, TD_MODE_EXACT);
+}
+
+/* Experts, latent attention. */
+static void test_deepseek(void **state) {
+    (void)state;
+    fail_each_of_arch("deepseek_v3_one_expert");
+}
+
+/* Experts, states of linear attention. */
+static void test_qwen3_next(void **state) {
+    (void)state;
+    fail_each_of_arch("qwen3_next_legacy_mtp");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_llama_native),
         cmocka_unit_test(test_gemma3_exact),
+        cmocka_unit_test(test_deepseek),
+        cmocka_unit_test(test_qwen3_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
