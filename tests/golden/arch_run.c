@@ -10,14 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-td_status arch_open_engine(td_engine **engine, const arch_model *m, const char *path, td_err *err) {
-    td_engine_options options = {.model_path = path,
-                                 .mode = TD_MODE_EXACT,
-                                 .n_thread = 1,
-                                 .n_batch = 64,
-                                 .n_ctx = m->n_ctx,
-                                 .n_seq = 1};
+static const td_engine_options exact = {.mode = TD_MODE_EXACT, .n_thread = 1, .n_batch = 64};
+
+static td_status open_with(td_engine **engine, const arch_model *m, const char *path,
+                           td_engine_options options, td_err *err) {
+    options.model_path = path;
+    options.n_ctx = m->n_ctx;
+    options.n_seq = 1;
     return td_engine_create(engine, &options, err);
+}
+
+td_status arch_open_engine(td_engine **engine, const arch_model *m, const char *path, td_err *err) {
+    return open_with(engine, m, path, exact, err);
 }
 
 typedef struct collector {
@@ -35,11 +39,11 @@ static td_status collect(void *user, int i_position, const float *logits, td_err
     return TD_OK;
 }
 
-float *arch_run(const arch_model *m, const char *path) {
+float *arch_run_with(const arch_model *m, const char *path, td_engine_options options) {
     td_engine *engine = NULL;
     td_err err = {0};
     collector c = {.m = m};
-    if (arch_open_engine(&engine, m, path, &err) != TD_OK) fail_msg("%s: %s", m->name, err.msg);
+    if (open_with(&engine, m, path, options, &err) != TD_OK) fail_msg("%s: %s", m->name, err.msg);
     c.logits = calloc((size_t)m->n_position * (size_t)m->n_vocab, sizeof *c.logits);
     assert_non_null(c.logits);
     if (td_engine_eval(engine, m->tokens, m->n_token, 0, collect, &c, &err) != TD_OK)
@@ -48,3 +52,5 @@ float *arch_run(const arch_model *m, const char *path) {
     td_engine_free(engine);
     return c.logits;
 }
+
+float *arch_run(const arch_model *m, const char *path) { return arch_run_with(m, path, exact); }

@@ -12,4 +12,8 @@ td_status arch_open_engine(td_engine **engine, const arch_model *m, const char *
 /* [n_position][n_vocab]; the caller frees them. */
 float *arch_run(const arch_model *m, const char *path);
 
+/* The same by an engine with options of one's own, for which the fixture's path and context are
+ * filled in. */
+float *arch_run_with(const arch_model *m, const char *path, td_engine_options options);
+
 #endif
