@@ -167,6 +167,8 @@ typedef struct summary {
     int64_t n_ctx_train, n_vocab;                               /* -1: absent */
     bool has_template;
     uint64_t n_parameter, tensor_bytes;
+    bool assumed; /* no weights: counts has what the configuration promises */
+    td_model_counts counts;
     size_t n_tensor;
     type_count types[TD_N_DTYPE];
     bool runs;
@@ -236,6 +238,17 @@ static void summarize_vocab(const td_checkpoint *ckpt, int n_row, summary *s) {
     s->why_not = err;
 }
 
+/* Of a folder without weights: what it would hold. */
+static void summarize_assumed(const td_checkpoint *ckpt, summary *s) {
+    const td_model_options options = {.assume = true};
+    td_model *m;
+    td_err err;
+    if (s->n_tensor > 0 || td_model_open(&m, ckpt, &options, &err) != TD_OK) return;
+    s->assumed = td_model_count(m, &s->counts, &err) == TD_OK;
+    if (s->assumed) s->n_parameter = s->counts.n_parameter;
+    td_model_close(m);
+}
+
 static void summarize(const td_checkpoint *ckpt, summary *s) {
     *s = (summary){
         .format = td_checkpoint_format(ckpt),
@@ -262,6 +275,7 @@ static void summarize(const td_checkpoint *ckpt, summary *s) {
         s->types[t->dtype].bytes += t->n_bytes;
     }
     find_paths(s);
+    summarize_assumed(ckpt, s);
     int n_row;
     s->runs = td_model_check(ckpt, &n_row, &s->why_not) == TD_OK;
     summarize_vocab(ckpt, n_row, s);
@@ -307,6 +321,11 @@ static void print_summary_json(const summary *s) {
     td_out_printf(" \"n_parameter\": %llu, \"n_tensor\": %zu, \"tensor_bytes\": %llu,\n",
                   (unsigned long long)s->n_parameter, s->n_tensor,
                   (unsigned long long)s->tensor_bytes);
+    if (s->assumed)
+        td_out_printf(" \"assumed_bytes\": %llu, \"n_draft_parameter\": %llu, "
+                      "\"n_other_parameter\": %llu,\n",
+                      (unsigned long long)s->counts.n_bytes, (unsigned long long)s->counts.n_draft,
+                      (unsigned long long)s->counts.n_other);
     td_out_printf(" \"n_ctx_train\": %lld, \"n_vocab\": %lld, \"has_chat_template\": %s,\n",
                   (long long)s->n_ctx_train, (long long)s->n_vocab,
                   s->has_template ? "true" : "false");
@@ -339,6 +358,10 @@ static void print_types(const summary *s) {
     }
 }
 
+static void print_beside(const char *what, uint64_t n) {
+    if (n > 0) td_out_printf(", and %.3f billion %s", (double)n * 1e-9, what);
+}
+
 static void print_summary(const summary *s) {
     print_text_row("file", (td_string){.text = s->path, .n = strlen(s->path)});
     td_out_printf("%-18s %s, %d file%s, %llu bytes\n", "format", s->format, s->n_file,
@@ -346,7 +369,14 @@ static void print_summary(const summary *s) {
     print_text_row("architecture", s->architecture);
     print_text_row("name", s->name);
     if (s->quantization.text) print_text_row("quantization", s->quantization);
-    td_out_printf("%-18s %.3f billion\n", "parameters", (double)s->n_parameter * 1e-9);
+    td_out_printf("%-18s %.3f billion", "parameters", (double)s->n_parameter * 1e-9);
+    if (s->assumed) td_out_text(" by config.json");
+    print_beside("that predict further tokens", s->counts.n_draft);
+    print_beside("for other things than text", s->counts.n_other);
+    td_out_text("\n");
+    if (s->assumed)
+        td_out_printf("%-18s %llu bytes\n", "weights would be",
+                      (unsigned long long)s->counts.n_bytes);
     if (s->n_ctx_train >= 0)
         td_out_printf("%-18s %lld\n", "context length", (long long)s->n_ctx_train);
     print_text_row("tokenizer", s->tokenizer);

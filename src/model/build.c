@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/assume.h"
 #include "tensor/quantize.h"
 #include "tensor/source.h"
 
@@ -46,6 +47,7 @@ const td_tensor *td_build_find(const td_builder *b, const td_module *parent, td_
     char name[TD_NAME_MAX];
     if (!(b->is_hf ? part.hf : part.gguf)) return NULL;
     td_build_tensor_name(b, parent, part, suffix, name);
+    if (b->model->assumption) return td_assume_find(b->model->assumption, name, b->i_layer);
     return td_checkpoint_tensor(b->model->ckpt, name);
 }
 
@@ -58,7 +60,7 @@ td_status td_build_find_root(td_builder *b, const char *top, const char *embed, 
             snprintf(root, sizeof root, "%.*s%s%s", (int)(percent - forms[i]), forms[i], top,
                      percent + 2);
         snprintf(name, sizeof name, "%s%s%s.weight", root, *root ? "." : "", embed);
-        if (!td_checkpoint_tensor(b->model->ckpt, name)) continue;
+        if (!b->model->assumption && !td_checkpoint_tensor(b->model->ckpt, name)) continue;
         b->model->tensor_root = td_arena_strndup(&b->model->arena, root, strlen(root));
         return b->model->tensor_root ? TD_OK : no_memory(err);
     }
@@ -118,21 +120,42 @@ td_status td_build_check_type(const td_builder *b, const td_tensor *t, td_err *e
     return t->dtype == TD_DTYPE_NVFP4 ? check_no_scale(b->model, t->name, err) : TD_OK;
 }
 
-/* Whatever its shape. */
-static td_status find(const td_builder *b, const td_module *parent, td_part_name part,
-                      const char *suffix, const td_tensor **out, td_err *err) {
+static td_status assume(const td_builder *b, const td_want *w, const char *name,
+                        const td_tensor **out, td_err *err) {
+    char gguf[TD_NAME_MAX];
+    const td_builder as_gguf = {.model = b->model, .i_layer = b->i_layer};
+    const td_assume_want want = {
+        .name = name,
+        .gguf = w->part.gguf ? gguf : NULL,
+        .ne = {w->ne[0], w->ne[1], w->ne[2]},
+        .kind = (td_assume_kind)w->kind,
+        .i_layer = b->i_layer
+    };
+    const char *suffix = *w->suffix ? w->suffix : "weight"; /* GGUF's names always have one */
+    if (want.gguf) td_build_tensor_name(&as_gguf, w->parent, w->part, suffix, gguf);
+    return td_assume_make(b->model, &want, out, err);
+}
+
+td_status td_build_get(const td_builder *b, const td_want *w, const td_tensor **out, td_err *err) {
     char name[TD_NAME_MAX];
-    *out = td_build_find(b, parent, part, suffix);
+    td_build_tensor_name(b, w->parent, w->part, w->suffix, name);
+    if (b->model->assumption) return assume(b, w, name, out, err);
+    *out = td_build_find(b, w->parent, w->part, w->suffix);
     if (*out) return td_build_check_type(b, *out, err);
-    td_build_tensor_name(b, parent, part, suffix, name);
     return td_fail(err, TD_ERR_FORMAT, "tensor '%s' is missing", name);
 }
 
-td_status td_build_tensor(const td_builder *b, const td_module *parent, td_part_name part,
-                          int64_t ne0, int64_t ne1, const td_tensor **out, td_err *err) {
-    TD_TRY(find(b, parent, part, "weight", out, err));
-    TD_TRY(check_shape(*out, ne0, ne1, err));
-    return list_tensor(b, part, *out, err);
+td_status td_build_own(const td_builder *b, td_module *node, const td_tensor *t, td_err *err) {
+    for (const td_module_tensor *own = node->tensors; own; own = own->next)
+        if (own->tensor == t) return TD_OK;
+    return td_module_own(&b->model->arena, node, t) ? TD_OK : no_memory(err);
+}
+
+td_status td_build_tensor(const td_builder *b, const td_want *w, const td_tensor **out,
+                          td_err *err) {
+    TD_TRY(td_build_get(b, w, out, err));
+    TD_TRY(check_shape(*out, w->ne[0], w->ne[1], err));
+    return list_tensor(b, w->part, *out, err);
 }
 
 td_status td_build_floats(const td_builder *b, const td_tensor *t, int n, const float **out,
@@ -142,6 +165,7 @@ td_status td_build_floats(const td_builder *b, const td_tensor *t, int n, const 
         return td_fail(err, TD_ERR_FORMAT,
                        "tensor '%s' has %" PRId64 " elements, wanted %d plain ones", t->name,
                        td_tensor_elems(t), n);
+    if (b->model->assumption) return td_assume_zeros(b->model, n, out, err);
     float *v = td_arena_calloc(&b->model->arena, (size_t)n, sizeof *v);
     if (!v) return no_memory(err);
     for (int64_t row = 0; row < td_tensor_rows(t); row++)
@@ -184,12 +208,21 @@ td_status td_build_transpose(const td_builder *b, const td_tensor *t, const td_t
     return TD_OK;
 }
 
-static td_status bind_weight(const td_builder *b, const td_module *parent,
-                             const td_linear_spec *spec, td_linear *out, td_err *err) {
+/* *whole is the tensor as the checkpoint has it. */
+static td_status bind_weight(const td_builder *b, td_module *parent, const td_linear_spec *spec,
+                             td_linear *out, const td_tensor **whole, td_err *err) {
     const int n_whole = spec->n_whole ? spec->n_whole : spec->n;
-    const bool turned = spec->transposed && b->is_hf;
-    TD_TRY(find(b, parent, spec->name, "weight", &out->weight, err));
-    TD_TRY(check_shape(out->weight, turned ? n_whole : spec->k, turned ? spec->k : n_whole, err));
+    const bool turned = spec->transposed && b->is_hf && !b->model->assumption;
+    const td_want want = {
+        .part = spec->name,
+        .suffix = "weight",
+        .ne = {turned ? n_whole : spec->k, turned ? spec->k : n_whole},
+        .kind = spec->plain ? TD_ASSUME_PLAIN : TD_ASSUME_LINEAR,
+        .parent = parent
+    };
+    TD_TRY(td_build_get(b, &want, &out->weight, err));
+    *whole = out->weight;
+    TD_TRY(check_shape(out->weight, want.ne[0], want.ne[1], err));
     if (turned) TD_TRY(td_build_transpose(b, out->weight, &out->weight, err));
     if (!spec->n_whole) return TD_OK;
     td_tensor *view = td_arena_calloc(&b->model->arena, 1, sizeof *view);
@@ -199,12 +232,16 @@ static td_status bind_weight(const td_builder *b, const td_module *parent,
     return TD_OK;
 }
 
-static td_status bind_bias(const td_builder *b, const td_module *parent, const td_linear_spec *spec,
-                           td_linear *out, td_err *err) {
-    const td_tensor *t = td_build_find(b, parent, spec->name, "bias");
-    if (spec->bias == TD_BIAS_NONE || (!t && spec->bias == TD_BIAS_OPTIONAL)) return TD_OK;
-    if (!t) return find(b, parent, spec->name, "bias", &t, err);
+/* *whole is NULL where there is none. */
+static td_status bind_bias(const td_builder *b, td_module *parent, const td_linear_spec *spec,
+                           td_linear *out, const td_tensor **whole, td_err *err) {
     const int n_whole = spec->n_whole ? spec->n_whole : spec->n;
+    const td_want want = {.part = spec->name, .suffix = "bias", .ne = {n_whole}, .parent = parent};
+    const td_tensor *t = td_build_find(b, parent, spec->name, "bias");
+    *whole = NULL;
+    if (spec->bias == TD_BIAS_NONE || (!t && spec->bias == TD_BIAS_OPTIONAL)) return TD_OK;
+    if (!t) TD_TRY(td_build_get(b, &want, &t, err));
+    *whole = t;
     TD_TRY(td_build_floats(b, t, n_whole, &out->bias, err));
     if (!spec->n_whole) return TD_OK;
     float *part = td_arena_calloc(&b->model->arena, (size_t)spec->n, sizeof *part);
@@ -217,9 +254,10 @@ static td_status bind_bias(const td_builder *b, const td_module *parent, const t
 td_status td_build_linear(const td_builder *b, td_module *parent, const td_linear_spec *spec,
                           td_linear *out, td_err *err) {
     td_model *m = b->model;
+    const td_tensor *weight, *whole_bias;
     *out = (td_linear){.n = spec->n, .k = spec->k};
-    TD_TRY(bind_weight(b, parent, spec, out, err));
-    TD_TRY(bind_bias(b, parent, spec, out, err));
+    TD_TRY(bind_weight(b, parent, spec, out, &weight, err));
+    TD_TRY(bind_bias(b, parent, spec, out, &whole_bias, err));
     TD_TRY(list_tensor(b, spec->name, out->weight, err));
     const td_part bias = {
         .name = spec->name.gguf, .suffix = "bias", .floats = out->bias, .n = spec->n, .n_set = 1};
@@ -235,15 +273,24 @@ td_status td_build_linear(const td_builder *b, td_module *parent, const td_linea
     TD_TRY(td_build_module(b, parent, name, class_name, &node, err));
     node->linear = out;
     node->weight = out->weight;
-    return TD_OK;
+    if (whole_bias) TD_TRY(td_build_own(b, node, whole_bias, err));
+    return td_build_own(b, node, weight, err);
 }
 
 td_status td_build_norm(const td_builder *b, td_module *parent, const td_norm_spec *spec,
                         td_norm *out, td_err *err) {
     const int n_set = spec->n_set ? spec->n_set : 1;
     const td_tensor *weight, *bias = td_build_find(b, parent, spec->name, "bias");
+    td_want want = {
+        .part = spec->name, .suffix = "weight", .ne = {spec->n, spec->n_set},
+                .parent = parent
+    };
     *out = (td_norm){.kind = spec->kind, .n = spec->n, .n_set = n_set, .eps = spec->eps};
-    TD_TRY(find(b, parent, spec->name, "weight", &weight, err));
+    TD_TRY(td_build_get(b, &want, &weight, err));
+    if (b->model->assumption && strcmp(spec->class_name, "torch.nn.LayerNorm") == 0) {
+        want.suffix = "bias";
+        TD_TRY(td_build_get(b, &want, &bias, err));
+    }
     TD_TRY(td_build_floats(b, weight, spec->n * n_set, &out->weight, err));
     if (spec->plus_one && b->is_hf) {
         float *w = td_arena_calloc(&b->model->arena, (size_t)spec->n, sizeof *w);
@@ -266,7 +313,8 @@ td_status td_build_norm(const td_builder *b, td_module *parent, const td_norm_sp
     td_module *node;
     TD_TRY(td_build_module(b, parent, spec->name.hf, spec->class_name, &node, err));
     node->weight = weight;
-    return TD_OK;
+    if (bias && spec->kind == TD_NORM_LAYER) TD_TRY(td_build_own(b, node, bias, err));
+    return td_build_own(b, node, weight, err);
 }
 
 /* ---- rope ---- */
@@ -302,6 +350,7 @@ static td_status find_divisors(const td_builder *b, const char *tensor, td_setti
     }
     const td_tensor *t = td_checkpoint_tensor(b->model->ckpt, tensor);
     if (!t) return TD_OK;
+    TD_TRY(td_build_own(b, b->model->root, t, err));
     TD_TRY(td_build_floats(b, t, n, out, err));
     return check_divisors(tensor, *out, n, err);
 }

@@ -22,6 +22,23 @@ typedef struct td_part_name {
     const char *hf, *gguf;
 } td_part_name;
 
+/* A tensor "<part>.<suffix>" under a module (suffix "": none), and what it must be made as where
+ * the model is assumed (assume.h). */
+typedef struct td_want {
+    td_part_name part;
+    const char *suffix;
+    int64_t ne[3];     /* 0: no such dimension */
+    int kind;          /* TD_ASSUME_*; zero: plain */
+    td_module *parent; /* of the tensor's module */
+} td_want;
+
+/* Finds it, whatever its shape, of a type that this build reads. */
+td_status td_build_get(const td_builder *b, const td_want *want, const td_tensor **out,
+                       td_err *err);
+
+/* Says that a module has the tensor, once. */
+td_status td_build_own(const td_builder *b, td_module *node, const td_tensor *t, td_err *err);
+
 /* A node without weights. */
 td_status td_build_module(const td_builder *b, td_module *parent, const char *name,
                           const char *class_name, td_module **out, td_err *err);
@@ -34,10 +51,9 @@ void td_build_tensor_name(const td_builder *b, const td_module *parent, td_part_
 const td_tensor *td_build_find(const td_builder *b, const td_module *parent, td_part_name part,
                                const char *suffix);
 
-/* The tensor of exactly this shape {ne0, ne1} (ne1 0: one dimension) and a type this build reads.
- */
-td_status td_build_tensor(const td_builder *b, const td_module *parent, td_part_name part,
-                          int64_t ne0, int64_t ne1, const td_tensor **out, td_err *err);
+/* The weight of exactly the shape that is wanted, of one or two dimensions. */
+td_status td_build_tensor(const td_builder *b, const td_want *want, const td_tensor **out,
+                          td_err *err);
 
 /* Is the type one that this build reads? */
 td_status td_build_check_type(const td_builder *b, const td_tensor *t, td_err *err);
@@ -54,6 +70,7 @@ typedef struct td_linear_spec {
     int n_whole;            /* outputs of the tensor; 0: n */
     td_row_map map;         /* which of them; of n_whole */
     bool transposed;        /* the tensor is {n_whole, k}: GPT-2's Conv1D in its own files */
+    bool plain;             /* folders that quantize weights leave this one alone */
     const char *class_name; /* ["torch.nn.Linear"] */
 } td_linear_spec;
 
@@ -72,6 +89,7 @@ typedef struct td_expert_spec {
      * NULL: the format has none. */
     td_part_name all;
     const char *experts; /* what the experts are called in Hugging Face folders */
+    td_module *node;     /* of the experts: it has the tensors */
     int n_expert, n, k;
     int n_other;     /* experts of other kinds behind them, of folders with a tensor each */
     bool bias;       /* required */
@@ -84,7 +102,7 @@ typedef struct td_expert_spec {
 bool td_build_has_experts(const td_builder *b, const td_module *parent, const td_expert_spec *spec);
 
 /* Binds (*out)[n_expert], in the model's arena, and lists them for packing. */
-td_status td_build_experts(const td_builder *b, const td_module *parent, const td_expert_spec *spec,
+td_status td_build_experts(const td_builder *b, td_module *parent, const td_expert_spec *spec,
                            td_linear **out, td_err *err);
 
 /* A norm over rows of n.  A LayerNorm takes a bias if the file has one. */

@@ -29,6 +29,7 @@ static td_status build_modules(td_model *m, td_err *err) {
         .qk_norm = TD_QK_NORM_HEADS,
         .qkv_bias = TD_BIAS_OPTIONAL,
         .o_bias = TD_BIAS_OPTIONAL,
+        .unsaid = TD_UNSAID_TIED,
     };
     return td_decoder_build(m, &spec, err);
 }

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+enum { MAX_ROWS = 1 << 28 }; /* of a table */
+
 static td_part_name either_part(td_part_name name, const char *hf, const char *gguf) {
     return (td_part_name){td_either(name.hf, hf), td_either(name.gguf, gguf)};
 }
@@ -36,9 +38,14 @@ static td_status norm_if_named(const td_decoder_builder *s, td_part_name name, t
 static td_status mlp_norm(const td_decoder_builder *s, td_err *err) {
     const td_part_name name =
         either_part(s->spec->names.mlp_norm, "post_attention_layernorm", "ffn_norm");
-    if (s->c->parallel && !td_build_find(&s->b, s->node, name, "weight")) return TD_OK;
+    const bool is_there = s->b.model->assumption
+                              ? s->spec->unsaid & TD_UNSAID_TWO_NORMS
+                              : td_build_find(&s->b, s->node, name, "weight") != NULL;
+    if (s->c->parallel && !is_there) return TD_OK;
     return norm(s, s->node, name, &s->layer->mlp_norm, err);
 }
+
+static const td_setting set_qk_norm = {NULL, "use_qk_norm"};
 
 static td_status qk_norm(const td_decoder_builder *s, td_module *attn, td_part_name name,
                          int n_head, td_norm *out, td_err *err) {
@@ -57,7 +64,10 @@ static td_status qk_norm(const td_decoder_builder *s, td_module *attn, td_part_n
         return TD_OK;
     }
     /* Command R has these norms in its larger models only. */
-    if (kind == TD_QK_NORM_HEADS && !td_build_find(&s->b, attn, name, "weight")) return TD_OK;
+    bool is_there = td_build_find(&s->b, attn, name, "weight") != NULL;
+    if (s->b.model->assumption)
+        TD_TRY(td_config_get_bool(s->b.model->ckpt, set_qk_norm, &is_there, err));
+    if (kind == TD_QK_NORM_HEADS && !is_there) return TD_OK;
     return td_build_norm(&s->b, attn, &spec, out, err);
 }
 
@@ -115,11 +125,11 @@ static td_status fused_qkv(const td_decoder_builder *s, td_module *attn, td_part
 static td_status sinks(const td_decoder_builder *s, td_module *attn, td_err *err) {
     const td_part_name name = {s->spec->names.sinks, "attn_sinks"};
     const char *suffix = s->b.is_hf ? "" : "weight";
-    const td_tensor *t = td_build_find(&s->b, attn, name, suffix);
-    if (t) return td_build_floats(&s->b, t, s->c->n_head, &s->layer->sinks, err);
-    char missing[TD_NAME_MAX];
-    td_build_tensor_name(&s->b, attn, name, suffix, missing);
-    return td_fail(err, TD_ERR_FORMAT, "tensor '%s' is missing", missing);
+    const td_want want = {.part = name, .suffix = suffix, .ne = {s->c->n_head}, .parent = attn};
+    const td_tensor *t;
+    TD_TRY(td_build_get(&s->b, &want, &t, err));
+    TD_TRY(td_build_own(&s->b, attn, t, err));
+    return td_build_floats(&s->b, t, s->c->n_head, &s->layer->sinks, err);
 }
 
 static td_status attention(const td_decoder_builder *s, td_err *err) {
@@ -217,6 +227,22 @@ static td_status mlp(const td_decoder_builder *s, td_err *err) {
 
 /* ---- the whole ---- */
 
+/* A table of n_embd columns, as long as it is; of an assumed model as long as a setting says. */
+static td_status table(const td_decoder_builder *s, td_module *model, td_part_name name,
+                       td_setting length, const td_tensor **out, td_err *err) {
+    const td_tensor *t = td_build_find(&s->b, model, name, "weight");
+    int n_row = 0;
+    if (s->b.model->assumption)
+        TD_TRY(td_config_get_int(s->b.model->ckpt, length, true, 1, MAX_ROWS, &n_row, err));
+    const td_want want = {
+        .part = name,
+        .suffix = "weight",
+        .ne = {s->c->n_embd, t ? t->ne[1] : n_row},
+        .parent = model
+    };
+    return td_build_tensor(&s->b, &want, out, err);
+}
+
 static td_status layer(td_decoder_builder *s, td_module *layers, td_err *err) {
     char index[16];
     const td_decoder_names *names = &s->spec->names;
@@ -238,19 +264,19 @@ static td_status embeddings(td_decoder_builder *s, td_module *model, td_err *err
     td_module *node;
     const td_part_name embed = {td_either(s->spec->names.embed, "embed_tokens"), "token_embd"};
     const td_tensor *t = td_build_find(&s->b, model, embed, "weight");
-    if (t && (t->ne[1] > 1 << 28 || t->source))
+    if (t && (t->ne[1] > MAX_ROWS || t->source))
         return td_fail(err, TD_ERR_UNSUPPORTED,
                        "tensor '%s': wanted at most 2^28 rows that are not quantized by parts",
                        t->name);
-    TD_TRY(td_build_tensor(&s->b, model, embed, s->c->n_embd, t ? t->ne[1] : 0, &m->embed, err));
+    TD_TRY(table(s, model, embed, (td_setting){NULL, "vocab_size"}, &m->embed, err));
     m->config.n_vocab = (int)m->embed->ne[1];
     TD_TRY(td_build_module(&s->b, model, embed.hf, s->spec->classes.embed, &node, err));
     node->weight = m->embed;
+    TD_TRY(td_build_own(&s->b, node, m->embed, err));
     if (!s->spec->names.positions) return TD_OK;
     const td_part_name positions = {s->spec->names.positions, "position_embd"};
-    t = td_build_find(&s->b, model, positions, "weight");
-    TD_TRY(td_build_tensor(&s->b, model, positions, s->c->n_embd, t ? t->ne[1] : 0, &m->positions,
-                           err));
+    const td_setting length = {NULL, "n_positions|max_position_embeddings"};
+    TD_TRY(table(s, model, positions, length, &m->positions, err));
     if (td_dtype_get_info((int)m->positions->dtype)->block_elems != 1 || m->positions->source)
         return td_fail(err, TD_ERR_UNSUPPORTED, "tensor '%s' has type %s, wanted f32, f16 or bf16",
                        m->positions->name, td_dtype_name((int)m->positions->dtype));
@@ -258,7 +284,7 @@ static td_status embeddings(td_decoder_builder *s, td_module *model, td_err *err
         m->config.n_ctx_train = (int)m->positions->ne[1];
     TD_TRY(td_build_module(&s->b, model, positions.hf, "torch.nn.Embedding", &node, err));
     node->weight = m->positions;
-    return TD_OK;
+    return td_build_own(&s->b, node, m->positions, err);
 }
 
 static td_status head(td_decoder_builder *s, td_err *err) {
@@ -267,11 +293,16 @@ static td_status head(td_decoder_builder *s, td_err *err) {
         .name = {td_either(s->spec->names.lm_head, "lm_head"), "output"},
         .n = m->config.n_vocab,
         .k = m->config.n_embd,
-        .bias = s->spec->lm_head_bias
+        .bias = s->spec->lm_head_bias,
+        .plain = true
     };
-    if (td_build_find(&s->b, m->root, spec.name, "weight"))
-        return td_build_linear(&s->b, m->root, &spec, &m->lm_head, err);
-    td_module *node; /* tied */
+    bool tied = s->spec->unsaid & TD_UNSAID_TIED;
+    if (m->assumption)
+        TD_TRY(td_config_get_bool(m->ckpt, (td_setting){NULL, "tie_word_embeddings"}, &tied, err));
+    else
+        tied = !td_build_find(&s->b, m->root, spec.name, "weight");
+    if (!tied) return td_build_linear(&s->b, m->root, &spec, &m->lm_head, err);
+    td_module *node;
     m->lm_head = (td_linear){.n = spec.n, .k = spec.k, .weight = m->embed};
     TD_TRY(td_build_module(&s->b, m->root, spec.name.hf, "torch.nn.Linear", &node, err));
     node->linear = &m->lm_head;
@@ -292,7 +323,28 @@ static td_status ropes(const td_decoder_builder *s, td_err *err) {
     return td_build_rope(&s->b, &c->rope_local, n_rot, neox, &m->rope_local, err);
 }
 
-td_status td_decoder_build(td_model *m, const td_decoder_spec *spec, td_err *err) {
+/* Has a linear of the kind a bias?  The file tells, or of an assumed model one of the settings. */
+static td_status resolve_bias(const td_model *m, const char *settings, bool usual, int *bias,
+                              td_err *err) {
+    if (*bias != TD_BIAS_OPTIONAL) return TD_OK;
+    TD_TRY(td_config_get_bool(m->ckpt, (td_setting){NULL, settings}, &usual, err));
+    *bias = usual ? TD_BIAS_REQUIRED : TD_BIAS_NONE;
+    return TD_OK;
+}
+
+static td_status resolve_biases(const td_model *m, td_decoder_spec *spec, td_err *err) {
+    const bool attention = spec->unsaid & TD_UNSAID_ATTENTION_BIAS;
+    const bool mlp = spec->unsaid & TD_UNSAID_MLP_BIAS;
+    if (!m->assumption) return TD_OK;
+    TD_TRY(resolve_bias(m, "attention_bias|use_qkv_bias|qkv_bias|use_bias|bias", attention,
+                        &spec->qkv_bias, err));
+    TD_TRY(resolve_bias(m, "attention_bias|use_bias|bias", attention, &spec->o_bias, err));
+    TD_TRY(resolve_bias(m, "use_bias", false, &spec->lm_head_bias, err));
+    return resolve_bias(m, "mlp_bias|use_bias|bias", mlp, &spec->mlp_bias, err);
+}
+
+td_status td_decoder_build(td_model *m, const td_decoder_spec *family, td_err *err) {
+    td_decoder_spec resolved = *family, *spec = &resolved;
     const int n_head = m->config.mla.n_rank_kv > 0 ? m->config.n_head : 0;
     const int per_layer = 12 + 3 * n_head + 3 * m->config.router.n_expert; /* linears */
     td_decoder_builder s = {
@@ -302,6 +354,7 @@ td_status td_decoder_build(td_model *m, const td_decoder_spec *spec, td_err *err
         .spec = spec,
         .c = &m->config
     };
+    TD_TRY(resolve_biases(m, spec, err));
     const td_decoder_names *names = &spec->names;
     const char *top = td_either(names->model, "model");
     const size_t n_layer = (size_t)m->config.n_layer;

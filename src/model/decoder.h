@@ -68,6 +68,14 @@ typedef struct td_decoder_names {
     const char *shared_gate;            /* one number per token [none]; GGUF: ffn_gate_inp_shexp */
 } td_decoder_names;
 
+/* What a model has where config.json says nothing of it: only models without weights ask. */
+enum {
+    TD_UNSAID_TIED = 1,           /* tie_word_embeddings */
+    TD_UNSAID_ATTENTION_BIAS = 2, /* attention_bias and its like */
+    TD_UNSAID_MLP_BIAS = 4,       /* mlp_bias and its like */
+    TD_UNSAID_TWO_NORMS = 8       /* both of blocks side by side; no file says it */
+};
+
 typedef struct td_decoder_spec {
     td_class_names classes;
     td_decoder_names names;
@@ -81,6 +89,7 @@ typedef struct td_decoder_spec {
     bool plain_mlp;   /* down(act(up)): no gate */
     bool q_gate;      /* each head's rows of q are followed by those of a gate of its output */
     bool delta_tiled; /* see td_delta_net: of GGUF files */
+    bool delta_apart; /* projections of linear attention have tensors of their own, in folders */
     bool conv1d;      /* matrices lie transposed in Hugging Face folders */
     bool correction;  /* the router's choice has a correction bias */
     bool router_bias, expert_bias;
@@ -92,6 +101,7 @@ typedef struct td_decoder_spec {
     bool experts_interleaved; /* there, rows of gate and up take turns */
     bool shared_beside;       /* the MLP of all tokens is a part of the layer, not of the mixture */
     bool neox_gguf, neox_hf;  /* rotated pairs lie half a head apart in files of this kind */
+    int unsaid;               /* TD_UNSAID_* */
 } td_decoder_spec;
 
 /* Builds the tree, binds every tensor, fills both ropes.  Uses the configuration, sets n_vocab. */

@@ -7,19 +7,13 @@
 
 #include "model/decoder_int.h"
 
-static td_status missing(const td_decoder_builder *s, const td_module *node, td_part_name name,
-                         const char *suffix, td_err *err) {
-    char text[TD_NAME_MAX];
-    td_build_tensor_name(&s->b, node, name, suffix, text);
-    return td_fail(err, TD_ERR_FORMAT, "tensor '%s' is missing", text);
-}
-
 /* n floats, in the model's arena. */
-static td_status floats(const td_decoder_builder *s, const td_module *node, td_part_name name,
-                        const char *suffix, int n, float **out, td_err *err) {
+static td_status floats(const td_decoder_builder *s, td_module *node, const td_want *want, int n,
+                        float **out, td_err *err) {
     const float *read;
-    const td_tensor *t = td_build_find(&s->b, node, name, suffix);
-    if (!t) return missing(s, node, name, suffix, err);
+    const td_tensor *t;
+    TD_TRY(td_build_get(&s->b, want, &t, err));
+    TD_TRY(td_build_own(&s->b, node, t, err));
     TD_TRY(td_build_floats(&s->b, t, n, &read, err));
     *out = td_arena_calloc(&s->b.model->arena, (size_t)n, sizeof **out);
     if (!*out) return td_fail_nomem(err, "the gates of linear attention", (size_t)n);
@@ -32,8 +26,14 @@ static td_status taps(const td_decoder_builder *s, td_module *node, td_delta_net
                       td_err *err) {
     const td_part_name name = {"conv1d", "ssm_conv1d"};
     const int n_conv = net->config.n_conv, n_channel = td_delta_n_channel(&net->config);
+    const td_want want = {
+        .part = name, .suffix = "weight", .ne = {n_conv, 1, n_channel},
+                .parent = node
+    };
     float *read, *turned;
-    TD_TRY(floats(s, node, name, "weight", n_conv * n_channel, &read, err));
+    td_module *conv;
+    TD_TRY(td_build_module(&s->b, node, name.hf, "torch.nn.Conv1d", &conv, err));
+    TD_TRY(floats(s, conv, &want, n_conv * n_channel, &read, err));
     const td_tensor *t = td_build_find(&s->b, node, name, "weight");
     if (t->ne[0] != n_conv)
         return td_fail(err, TD_ERR_FORMAT, "tensor '%s' has %lld taps, wanted %d", t->name,
@@ -44,8 +44,7 @@ static td_status taps(const td_decoder_builder *s, td_module *node, td_delta_net
     for (int j = 0; j < n_channel; j++)
         for (int i = 0; i < n_conv; i++) turned[i * n_channel + j] = read[j * n_conv + i];
     net->conv = turned;
-    td_module *conv;
-    return td_build_module(&s->b, node, name.hf, "torch.nn.Conv1d", &conv, err);
+    return TD_OK;
 }
 
 /* Parts of one tensor: for each of n_group groups the rows that the parts have there. */
@@ -67,6 +66,12 @@ static td_status rows(const td_decoder_builder *s, td_module *node, td_part_name
     return TD_OK;
 }
 
+/* In an assumed model, as the architecture's own files have them. */
+static bool is_grouped(const td_decoder_builder *s, const td_module *node, td_part_name name) {
+    if (s->b.model->assumption) return !s->spec->delta_apart;
+    return td_build_find(&s->b, node, name, "weight") != NULL;
+}
+
 static td_status projections(const td_decoder_builder *s, td_module *node, td_delta_net *net,
                              td_err *err) {
     const td_delta_config *c = &net->config;
@@ -76,7 +81,7 @@ static td_status projections(const td_decoder_builder *s, td_module *node, td_de
     td_linear *const qkvz[] = {&net->q, &net->k, &net->v, &net->z, NULL};
     td_linear *const qkv[] = {&net->q, &net->k, &net->v, NULL}, *const z[] = {&net->z, NULL};
     const td_part_name grouped = {"in_proj_qkvz", "ssm_in"};
-    if (td_build_find(&s->b, node, grouped, "weight"))
+    if (is_grouped(s, node, grouped))
         return rows(s, node, grouped, c->n_head_k, in_group, qkvz, err);
     TD_TRY(rows(s, node, (td_part_name){"in_proj_qkv", "attn_qkv"}, 1, in_all, qkv, err));
     return rows(s, node, (td_part_name){"in_proj_z", "attn_gate"}, 1, &n_value, z, err);
@@ -89,16 +94,26 @@ static td_status gates(const td_decoder_builder *s, td_module *node, td_delta_ne
     td_linear *const both[] = {&net->beta, &net->g, NULL};
     td_linear *const beta[] = {&net->beta, NULL}, *const g[] = {&net->g, NULL};
     const td_part_name grouped = {"in_proj_ba", "ssm_ba"};
+    const td_want dt = {
+        .part = {"dt_bias", "ssm_dt"},
+        .suffix = s->b.is_hf ? "" : "bias",
+        .ne = {c->n_head_v        },
+        .parent = node
+    };
+    const td_want a_log = {
+        .part = {"A_log", "ssm_a"},
+          .suffix = "", .ne = {c->n_head_v      },
+          .parent = node
+    };
     float *a, *g_bias;
-    if (td_build_find(&s->b, node, grouped, "weight")) {
+    if (is_grouped(s, node, grouped)) {
         TD_TRY(rows(s, node, grouped, c->n_head_k, in_group, both, err));
     } else {
         TD_TRY(rows(s, node, (td_part_name){"in_proj_b", "ssm_beta"}, 1, &c->n_head_v, beta, err));
         TD_TRY(rows(s, node, (td_part_name){"in_proj_a", "ssm_alpha"}, 1, &c->n_head_v, g, err));
     }
-    TD_TRY(floats(s, node, (td_part_name){"dt_bias", "ssm_dt"}, s->b.is_hf ? "" : "bias",
-                  c->n_head_v, &g_bias, err));
-    TD_TRY(floats(s, node, (td_part_name){"A_log", "ssm_a"}, "", c->n_head_v, &a, err));
+    TD_TRY(floats(s, node, &dt, c->n_head_v, &g_bias, err));
+    TD_TRY(floats(s, node, &a_log, c->n_head_v, &a, err));
     for (int h = 0; h < c->n_head_v && s->b.is_hf; h++) a[h] = -expf(a[h]);
     net->a = a;
     net->g_bias = g_bias;

@@ -15,6 +15,7 @@ static td_status build_router(const td_decoder_builder *s, td_module *moe, td_er
         .k = c->n_embd,
         .bias = s->spec->router_bias ? TD_BIAS_REQUIRED : TD_BIAS_NONE,
         .transposed = s->spec->router_transposed,
+        .plain = true,
         .class_name = s->spec->classes.router
     };
     r->config = c->router;
@@ -23,18 +24,19 @@ static td_status build_router(const td_decoder_builder *s, td_module *moe, td_er
     const td_part_name name = {td_either(names->correction, "gate.e_score_correction_bias"),
                                "exp_probs_b"};
     const char *suffix = s->b.is_hf ? "" : "bias";
-    const td_tensor *t = td_build_find(&s->b, moe, name, suffix);
-    if (!t) {
-        char missing[TD_NAME_MAX];
-        td_build_tensor_name(&s->b, moe, name, suffix, missing);
-        return td_fail(err, TD_ERR_FORMAT, "tensor '%s' is missing", missing);
-    }
+    const td_want want = {
+        .part = name, .suffix = suffix, .ne = {c->router.n_expert, n_bank},
+                .parent = moe
+    };
+    const td_tensor *t;
+    TD_TRY(td_build_get(&s->b, &want, &t, err));
+    TD_TRY(td_build_own(&s->b, moe->last_child, t, err)); /* the router's */
     return td_build_floats(&s->b, t, c->router.n_expert * n_bank, &r->correction, err);
 }
 
 /* Gate and up are tensors of their own, or the two halves of one: gate's rows first, or rows in
  * turns. */
-static td_status gate_and_up(const td_decoder_builder *s, const td_module *moe, td_expert_spec part,
+static td_status gate_and_up(const td_decoder_builder *s, td_module *moe, td_expert_spec part,
                              td_err *err) {
     const td_decoder_names *names = &s->spec->names;
     td_experts *e = &s->layer->experts;
@@ -77,17 +79,15 @@ static td_status build_experts(const td_decoder_builder *s, td_module *moe, td_e
                            .n_other = s->spec->n_bank ? e->n_expert * (s->spec->n_bank - 1) : 0,
                            .bias = s->spec->expert_bias,
                            .transposed = s->spec->experts_transposed};
+    TD_TRY(td_build_module(&s->b, moe, part.experts, "torch.nn.ModuleList", &part.node, err));
+    part.node->experts = e;
     TD_TRY(gate_and_up(s, moe, part, err));
     part.each_hf = td_either(names->expert_down, "down_proj");
     part.each_gguf = "ffn_down";
     part.all = (td_part_name){td_either(names->all_down, "experts.down_proj"), "ffn_down_exps"};
     part.n = e->n_embd;
     part.k = e->n_ff;
-    TD_TRY(td_build_experts(&s->b, moe, &part, &e->down, err));
-    td_module *node;
-    TD_TRY(td_build_module(&s->b, moe, part.experts, "torch.nn.ModuleList", &node, err));
-    node->experts = e;
-    return TD_OK;
+    return td_build_experts(&s->b, moe, &part, &e->down, err);
 }
 
 static td_status build_shared(const td_decoder_builder *s, td_module *moe, td_err *err) {
@@ -101,7 +101,9 @@ static td_status build_shared(const td_decoder_builder *s, td_module *moe, td_er
     if (!names->shared_gate) return TD_OK;
     const td_linear_spec gate = {
         .name = {names->shared_gate, "ffn_gate_inp_shexp"},
-          .n = 1, .k = s->c->n_embd
+        .n = 1,
+        .k = s->c->n_embd,
+        .plain = true
     };
     return td_build_linear(&s->b, moe, &gate, &s->layer->shared_gate, err);
 }

@@ -3,6 +3,7 @@
  * Per head, kv_b has the rows that make a key (n_nope) and then those that make a value (n_v).
  * Files hold it as that one matrix, or apart and the first part transposed (GGUF's attn_k_b,
  * attn_v_b).  What a form of attention needs transposed is read by columns. */
+#include "model/assume.h"
 #include "model/decoder_int.h"
 
 static td_status no_memory(td_err *err) {
@@ -71,9 +72,16 @@ static td_status heads(const td_decoder_builder *s, td_module *attn, td_err *err
     TD_TRY(td_build_module(&s->b, attn, name.hf, "torch.nn.Linear", &node, err));
     if (both || s->b.is_hf) {
         const int stride = c->n_nope + c->n_v;
-        TD_TRY(td_build_tensor(&s->b, attn, name, c->n_rank_kv, (int64_t)s->c->n_head * stride,
-                               &both, err));
+        const td_want want = {
+            .part = name,
+            .suffix = "weight",
+            .ne = {c->n_rank_kv, (int64_t)s->c->n_head * stride},
+            .kind = TD_ASSUME_LINEAR,
+            .parent = attn
+        };
+        TD_TRY(td_build_tensor(&s->b, &want, &both, err));
         node->weight = both;
+        TD_TRY(td_build_own(&s->b, node, both, err));
         TD_TRY(take_rows(s, both, 0, c->n_nope, stride, true, mla->absorb, err));
         if (mla->expand_k)
             TD_TRY(take_rows(s, both, 0, c->n_nope, stride, false, mla->expand_k, err));
@@ -82,6 +90,8 @@ static td_status heads(const td_decoder_builder *s, td_module *attn, td_err *err
     TD_TRY(find_heads(s, attn, "attn_k_b", c->n_nope, c->n_rank_kv, &k, err));
     TD_TRY(find_heads(s, attn, "attn_v_b", c->n_rank_kv, c->n_v, &v, err));
     node->weight = v;
+    TD_TRY(td_build_own(&s->b, node, k, err));
+    TD_TRY(td_build_own(&s->b, node, v, err));
     TD_TRY(take_rows(s, k, 0, c->n_rank_kv, c->n_rank_kv, false, mla->absorb, err));
     if (mla->expand_k)
         TD_TRY(take_rows(s, k, 0, c->n_rank_kv, c->n_rank_kv, true, mla->expand_k, err));

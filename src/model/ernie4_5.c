@@ -24,6 +24,7 @@ static td_status build_modules(td_model *m, td_err *err) {
         .qkv_bias = TD_BIAS_OPTIONAL,
         .o_bias = TD_BIAS_OPTIONAL,
         .mlp_bias = TD_BIAS_OPTIONAL,
+        .unsaid = TD_UNSAID_TIED,
     };
     return td_decoder_build(m, &spec, err);
 }

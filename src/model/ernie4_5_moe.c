@@ -39,6 +39,7 @@ static td_status build_modules(td_model *m, td_err *err) {
         .mlp_bias = TD_BIAS_OPTIONAL,
         .lm_head_bias = TD_BIAS_OPTIONAL,
         .correction = true,
+        .unsaid = TD_UNSAID_TIED,
     };
     return td_decoder_build(m, &spec, err);
 }
@@ -63,6 +64,7 @@ static td_status build_vl(td_model *m, td_err *err) {
         .correction = true,
         .router_transposed = true,
         .n_bank = 2,
+        .unsaid = TD_UNSAID_TIED,
     };
     return td_decoder_build(m, &spec, err);
 }

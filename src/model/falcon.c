@@ -58,9 +58,13 @@ static td_status build_modules(td_model *m, td_err *err) {
         .plain_mlp = true,
         .neox_gguf = true,
         .neox_hf = true,
+        .unsaid = TD_UNSAID_TIED,
     };
+    bool is_new = false;
+    if (m->assumption) TD_TRY(td_config_get_bool(m->ckpt, set_new, &is_new, err));
+    if (is_new) spec.unsaid |= TD_UNSAID_TWO_NORMS;
     /* Falcon 40B has a norm for each block; GGUF gives the older name to the MLP's. */
-    if (td_checkpoint_tensor(m->ckpt, "blk.0.attn_norm_2.weight") ||
+    if (is_new || td_checkpoint_tensor(m->ckpt, "blk.0.attn_norm_2.weight") ||
         td_checkpoint_tensor(m->ckpt, "transformer.h.0.ln_attn.weight")) {
         spec.names.attn_norm = (td_part_name){"ln_attn", "attn_norm_2"};
         spec.names.mlp_norm = (td_part_name){"ln_mlp", "attn_norm"};

@@ -42,6 +42,7 @@ static td_status build_modules(td_model *m, td_err *err) {
         .o_bias = TD_BIAS_OPTIONAL,
         .neox_gguf = true,
         .neox_hf = true,
+        .unsaid = TD_UNSAID_TIED,
     };
     return td_decoder_build(m, &spec, err);
 }

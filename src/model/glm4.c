@@ -26,6 +26,7 @@ static td_status build_modules(td_model *m, td_err *err) {
                     .attn_post_norm = {"post_self_attn_layernorm", "post_attention_norm"},
                     .mlp_post_norm = {"post_mlp_layernorm", "post_ffw_norm"}     },
         .qkv_bias = TD_BIAS_OPTIONAL,
+        .unsaid = TD_UNSAID_ATTENTION_BIAS,
     };
     return td_decoder_build(m, &spec, err);
 }

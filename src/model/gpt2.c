@@ -53,6 +53,7 @@ static td_status build_modules(td_model *m, td_err *err) {
         .norm = TD_NORM_LAYER,
         .plain_mlp = true,
         .conv1d = true,
+        .unsaid = TD_UNSAID_TIED | TD_UNSAID_ATTENTION_BIAS | TD_UNSAID_MLP_BIAS,
     };
     return td_decoder_build(m, &spec, err);
 }

@@ -42,6 +42,7 @@ static td_status build_modules(td_model *m, td_err *err) {
         .plain_mlp = true,
         .neox_gguf = true,
         .neox_hf = true,
+        .unsaid = TD_UNSAID_ATTENTION_BIAS | TD_UNSAID_MLP_BIAS | TD_UNSAID_TWO_NORMS,
     };
     return td_decoder_build(m, &spec, err);
 }

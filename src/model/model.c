@@ -3,10 +3,13 @@
 #include "model/model.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "model/archs.h"
+#include "model/assume.h"
 #include "tensor/quantize.h"
 
 /* clang-format off */
@@ -114,9 +117,12 @@ static td_status open_model(td_model *m, td_err *err) {
     TD_TRY(find_arch(m->ckpt, &m->arch, err));
     TD_TRY(m->arch->read_config(&m->config, m->ckpt, err));
     if (why_not) return td_fail(err, TD_ERR_UNSUPPORTED, "%s", why_not);
-    if (td_checkpoint_n_tensor(m->ckpt) == 0)
-        return td_fail(err, TD_ERR_FORMAT,
-                       "no weights: wanted safetensors files beside config.json");
+    if (td_checkpoint_n_tensor(m->ckpt) == 0) {
+        if (!m->options.assume || td_checkpoint_get_kind(m->ckpt) != TD_CHECKPOINT_HF)
+            return td_fail(err, TD_ERR_FORMAT,
+                           "no weights: wanted safetensors files beside config.json");
+        TD_TRY(td_assume_init(m, err));
+    }
     return m->arch->build_modules(m, err);
 }
 
@@ -193,6 +199,7 @@ td_status td_model_check_routers(const td_model *m, td_err *err) {
 
 void td_model_close(td_model *m) {
     if (!m) return;
+    td_assume_clear(m->assumption);
     td_arena_clear(&m->arena);
     td_free(m);
 }
@@ -214,11 +221,96 @@ td_status td_model_check_vocab(const td_checkpoint *ckpt, int n_vocab, int n_tok
 }
 
 td_status td_model_describe(const td_checkpoint *ckpt, td_strbuf *out, bool json, td_err *err) {
+    const td_model_options options = {.assume = true};
     td_model *m;
-    TD_TRY(td_model_open(&m, ckpt, NULL, err));
+    TD_TRY(td_model_open(&m, ckpt, &options, err));
     td_module_print(m->root, json, out);
     td_model_close(m);
     return td_strbuf_check(out, "the module tree", err);
+}
+
+/* ---- what it is made of ---- */
+
+static void count_modules(const td_module *m, td_model_counts *out) {
+    out->n_parameter += td_module_elems(m);
+    out->n_bytes += td_module_bytes(m);
+    for (const td_module *c = m->first_child; c; c = c->next) count_modules(c, out);
+}
+
+/* A layer that predicts a further token is one like the last, behind a projection of two rows to
+ * one, with three more norms; tables and heads are the model's. */
+static td_status count_drafts(const td_model *m, uint64_t *out, td_err *err) {
+    static const td_setting set = {NULL, "num_nextn_predict_layers|mtp_num_hidden_layers"};
+    const uint64_t n_embd = (uint64_t)m->config.n_embd;
+    td_model_counts layer = {0};
+    char name[32];
+    int n = 0;
+    TD_TRY(td_config_get_int(m->ckpt, set, false, 0, TD_MAX_LAYERS, &n, err));
+    snprintf(name, sizeof name, "model.layers.%d", m->config.n_layer - 1);
+    const td_module *last = n > 0 ? td_module_find(m->root, name) : NULL;
+    if (!last) return TD_OK;
+    count_modules(last, &layer);
+    *out = (uint64_t)n * (layer.n_parameter + 2 * n_embd * n_embd + 3 * n_embd);
+    return TD_OK;
+}
+
+/* The second bank of experts, which has a router of its own. */
+static uint64_t count_bank(const td_model *m) {
+    const td_config *c = &m->config;
+    const td_meta *widths = td_config_find(m->ckpt, (td_setting){NULL, "moe_intermediate_size"});
+    uint64_t n_layer = 0;
+    if (!c->per_modality || !widths || widths->type != TD_META_ARRAY ||
+        widths->elem_type != TD_META_INT || widths->n_elem < 2)
+        return 0;
+    const int64_t n_ff = td_meta_int(widths, 1);
+    if (n_ff < 1 || n_ff > 1 << 20) return 0;
+    for (int i = 0; i < c->n_layer; i++) n_layer += (c->layers[i] & TD_LAYER_EXPERTS) != 0;
+    return n_layer * (uint64_t)c->router.n_expert * (uint64_t)c->n_embd * (3 * (uint64_t)n_ff + 1);
+}
+
+td_status td_model_count(const td_model *m, td_model_counts *out, td_err *err) {
+    *out = (td_model_counts){0};
+    count_modules(m->root, out);
+    if (td_checkpoint_get_kind(m->ckpt) != TD_CHECKPOINT_HF) return TD_OK;
+    out->n_other = count_bank(m);
+    return count_drafts(m, &out->n_draft, err);
+}
+
+static int by_address(const void *a, const void *b) {
+    const uintptr_t x = (uintptr_t) * (const td_tensor *const *)a;
+    const uintptr_t y = (uintptr_t) * (const td_tensor *const *)b;
+    return (x > y) - (x < y);
+}
+
+static size_t count_owned(const td_module *m) {
+    size_t n = 0;
+    for (const td_module_tensor *t = m->tensors; t; t = t->next) n++;
+    for (const td_module *c = m->first_child; c; c = c->next) n += count_owned(c);
+    return n;
+}
+
+static const td_tensor **list_owned(const td_module *m, const td_tensor **at) {
+    for (const td_module_tensor *t = m->tensors; t; t = t->next) *at++ = t->tensor;
+    for (const td_module *c = m->first_child; c; c = c->next) at = list_owned(c, at);
+    return at;
+}
+
+td_status td_model_unused(const td_model *m, const td_tensor **out, size_t max, size_t *n,
+                          td_err *err) {
+    const size_t n_owned = count_owned(m->root);
+    const td_tensor **owned = td_calloc(n_owned ? n_owned : 1, sizeof *owned);
+    if (!owned) return td_fail_nomem(err, "a list of tensors", n_owned * sizeof *owned);
+    list_owned(m->root, owned);
+    qsort(owned, n_owned, sizeof *owned, by_address);
+    *n = 0;
+    for (size_t i = 0; i < td_checkpoint_n_tensor(m->ckpt); i++) {
+        const td_tensor *t = td_checkpoint_tensor_at(m->ckpt, i);
+        if (bsearch(&t, owned, n_owned, sizeof *owned, by_address)) continue;
+        if (*n < max) out[*n] = t;
+        ++*n;
+    }
+    td_free(owned);
+    return TD_OK;
 }
 
 void td_model_kv_shapes(const td_model *m, td_kv_shape *shapes) {

@@ -80,10 +80,22 @@ typedef struct td_part {
     int n, n_set;
 } td_part;
 
+/* The type that a tensor of a model without weights is taken to have: `gguf` is its name in a GGUF
+ * file ("blk.3.attn_q.weight"), t->ne its shape, t->dtype what the configuration promises. */
+typedef td_dtype td_assume_type_fn(void *user, const char *gguf, const td_tensor *t, int i_layer);
+
 /* Zero means the default. */
 typedef struct td_model_options {
     bool materialize; /* MLA: prompt tokens take the materialized form */
+    /* A folder with config.json and no weights opens, with tensors that have no data: it can be
+     * described and planned, never run. */
+    bool assume;
+    td_assume_type_fn *assume_type; /* NULL: what the configuration promises */
+    void *assume_user;
 } td_model_options;
+
+/* Those tensors (assume.h). */
+typedef struct td_assumption td_assumption;
 
 /* Lifetime: model.  Read-only once the engine has packed the linears. */
 struct td_model {
@@ -103,9 +115,19 @@ struct td_model {
     int n_linear, max_linear;
     td_part *parts, *last_part; /* owned by the arena; all that is bound, in module order */
     td_model_options options;
+    td_assumption *assumption; /* owned; NULL: the checkpoint has its tensors */
     bool neox_gguf; /* GGUF files have the pairs that rotate together half a head apart */
     td_arena arena;
 };
+
+/* What a model is made of. */
+typedef struct td_model_counts {
+    uint64_t n_parameter,
+        n_bytes; /* of all tensors that its modules have, as they are in the file */
+    /* What the tree does not have, by the configuration: layers that predict further tokens, and
+     * experts for other things than text. */
+    uint64_t n_draft, n_other;
+} td_model_counts;
 
 /* The architectures this build has, NULL at the end. */
 const td_arch *const *td_arch_list(void);
@@ -114,6 +136,13 @@ const td_arch *const *td_arch_list(void);
 td_status td_model_open(td_model **out, const td_checkpoint *ckpt, const td_model_options *options,
                         td_err *err);
 void td_model_close(td_model *model); /* NULL is fine */
+
+td_status td_model_count(const td_model *model, td_model_counts *out, td_err *err);
+
+/* Fills out[max] with tensors of the checkpoint that no module has, in file order; returns how many
+ * there are. */
+td_status td_model_unused(const td_model *model, const td_tensor **out, size_t max, size_t *n,
+                          td_err *err);
 
 /* A router with a weight that is not finite would send tokens anywhere: TD_ERR_FORMAT names it. */
 td_status td_model_check_routers(const td_model *model, td_err *err);

@@ -29,6 +29,28 @@ td_module *td_module_add(td_arena *arena, td_module *parent, const char *name,
     return m;
 }
 
+bool td_module_own(td_arena *arena, td_module *m, const td_tensor *t) {
+    td_module_tensor *own = td_arena_calloc(arena, 1, sizeof *own);
+    if (!own) return false;
+    own->tensor = t;
+    *(m->last_tensor ? &m->last_tensor->next : &m->tensors) = own;
+    m->last_tensor = own;
+    return true;
+}
+
+uint64_t td_module_bytes(const td_module *m) {
+    uint64_t n = 0;
+    for (const td_module_tensor *t = m->tensors; t; t = t->next) n += t->tensor->n_bytes;
+    return n;
+}
+
+uint64_t td_module_elems(const td_module *m) {
+    uint64_t n = 0;
+    for (const td_module_tensor *t = m->tensors; t; t = t->next)
+        n += (uint64_t)td_tensor_elems(t->tensor);
+    return n;
+}
+
 const td_module *td_module_find(const td_module *root, const char *name) {
     if (strcmp(root->name, name) == 0) return root;
     for (const td_module *c = root->first_child; c; c = c->next) {

@@ -40,6 +40,7 @@ static td_status build(td_model *m, const td_class_names *classes, td_err *err) 
         .qk_norm = TD_QK_NORM_HEAD,
         .q_gate = true,
         .delta_tiled = true,
+        .delta_apart = true,
         .neox_gguf = true,
         .neox_hf = true,
     };

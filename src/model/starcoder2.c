@@ -33,6 +33,7 @@ static td_status build_modules(td_model *m, td_err *err) {
         .mlp_bias = TD_BIAS_OPTIONAL,
         .neox_gguf = true,
         .neox_hf = true,
+        .unsaid = TD_UNSAID_TIED | TD_UNSAID_ATTENTION_BIAS | TD_UNSAID_MLP_BIAS,
     };
     return td_decoder_build(m, &spec, err);
 }

@@ -26,7 +26,7 @@ td_tensor td_tensor_view(const td_tensor *t, int64_t n_row, td_row_map map) {
         view.map = map;
     } else { /* rows that follow each other are a tensor of their own */
         const size_t before = (size_t)map.first * td_tensor_row_bytes(t);
-        view.data += before;
+        if (view.data) view.data += before;
         view.offset += before;
     }
     return view;
