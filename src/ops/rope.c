@@ -5,6 +5,7 @@
 
 static const double pi = 3.14159265358979323846;
 
+/* Factors that are equal (Llama 4) make the ramp a step. */
 static double llama3(const td_rope_config *c, double f) {
     const double wavelength = 2 * pi / f;
     const double ramp = (c->original / wavelength - c->low_freq_factor) /
