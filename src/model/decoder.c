@@ -268,7 +268,8 @@ static td_status embeddings(td_decoder_builder *s, td_module *model, td_err *err
         return td_fail(err, TD_ERR_UNSUPPORTED,
                        "tensor '%s': wanted at most 2^28 rows that are not quantized by parts",
                        t->name);
-    TD_TRY(table(s, model, embed, (td_setting){NULL, "vocab_size"}, &m->embed, err));
+    TD_TRY(table(s, model, embed, (td_setting){NULL, "text_config.vocab_size|vocab_size"},
+                 &m->embed, err));
     m->config.n_vocab = (int)m->embed->ne[1];
     TD_TRY(td_build_module(&s->b, model, embed.hf, s->spec->classes.embed, &node, err));
     node->weight = m->embed;

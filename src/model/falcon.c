@@ -30,6 +30,16 @@ static td_status read_config(td_config *c, const td_checkpoint *ckpt, td_err *er
     return TD_OK;
 }
 
+/* Does config.json promise a norm for each block? */
+static td_status read_two_norms(const td_checkpoint *ckpt, bool *out, td_err *err) {
+    static const td_setting set_n_norm = {NULL, "num_ln_in_parallel_attn"};
+    int n_norm = 2;
+    TD_TRY(td_config_get_bool(ckpt, set_new, out, err));
+    TD_TRY(td_config_get_int(ckpt, set_n_norm, false, 1, 2, &n_norm, err));
+    *out = *out && n_norm == 2;
+    return TD_OK;
+}
+
 static td_status build_modules(td_model *m, td_err *err) {
     td_decoder_spec spec = {
         .classes = {.root = CLASS("ForCausalLM"),
@@ -60,11 +70,11 @@ static td_status build_modules(td_model *m, td_err *err) {
         .neox_hf = true,
         .unsaid = TD_UNSAID_TIED,
     };
-    bool is_new = false;
-    if (m->assumption) TD_TRY(td_config_get_bool(m->ckpt, set_new, &is_new, err));
-    if (is_new) spec.unsaid |= TD_UNSAID_TWO_NORMS;
+    bool has_two = false;
+    if (m->assumption) TD_TRY(read_two_norms(m->ckpt, &has_two, err));
+    if (has_two) spec.unsaid |= TD_UNSAID_TWO_NORMS;
     /* Falcon 40B has a norm for each block; GGUF gives the older name to the MLP's. */
-    if (is_new || td_checkpoint_tensor(m->ckpt, "blk.0.attn_norm_2.weight") ||
+    if (has_two || td_checkpoint_tensor(m->ckpt, "blk.0.attn_norm_2.weight") ||
         td_checkpoint_tensor(m->ckpt, "transformer.h.0.ln_attn.weight")) {
         spec.names.attn_norm = (td_part_name){"ln_attn", "attn_norm_2"};
         spec.names.mlp_norm = (td_part_name){"ln_mlp", "attn_norm"};
