@@ -86,9 +86,8 @@ static td_status check(const td_config *c, const td_checkpoint *ckpt, td_err *er
         return td_fail(err, TD_ERR_FORMAT, "%s %g and scaling factor %g: wanted above 0",
                        td_config_name(ckpt, set_theta), r->theta, r->factor);
     if (r->scaling == TD_ROPE_LLAMA3 && !(r->high_freq_factor >= r->low_freq_factor))
-        return td_fail(err, TD_ERR_FORMAT, "%s %g is below %s %g",
-                       td_config_name(ckpt, set_high), r->high_freq_factor,
-                       td_config_name(ckpt, set_low), r->low_freq_factor);
+        return td_fail(err, TD_ERR_FORMAT, "%s %g is below %s %g", td_config_name(ckpt, set_high),
+                       r->high_freq_factor, td_config_name(ckpt, set_low), r->low_freq_factor);
     if ((r->scaling == TD_ROPE_YARN && (!(r->beta_slow > 0) || r->theta == 1)) ||
         !(r->original > 1))
         return td_fail(err, TD_ERR_FORMAT,
