@@ -469,11 +469,13 @@ static void compare_ways(const inputs *in, unsigned flags, int turn, const float
     static const int cuts[] = {1, 7, 64, N_CTX};
     for (int i = 0; i < 16; i++) {
         const way w = {.most = cuts[i / 4], .mixed = i % 2, .sampled = i / 2 % 2};
-        const int n_thread = 1 + (i + turn) % 3;
+        /* Many small steps with many threads are hand-overs and little else. */
+        const int n_thread = w.most == 1 ? 1 + w.sampled : 1 + (i + turn) % 3;
         const bool exact = n_thread == 3 && in->m->dtype == TD_DTYPE_F32; /* the same arithmetic */
         const op_place place = exact ? OP_EXACT : n_thread == 2 ? OP_MAPPED : OP_PACKED;
         if (w.most == 1 && !w.mixed) continue; /* as the runs that gave of_form */
         if (w.most == 1 && flags == TD_CPU_SCALAR && !w.sampled) continue; /* slow */
+        if (w.most == 7 && flags != TD_CPU_SCALAR && !w.mixed) continue;
         /* Where the materialized form is off, what is sampled makes no difference. */
         for (int f = w.sampled ? MATERIALIZED : ABSORBED; f <= MATERIALIZED; f++) {
             runner *r = start(in, (form)f, place, n_thread, flags);
