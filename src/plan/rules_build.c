@@ -98,8 +98,8 @@ static td_status number_strings(td_rules *rules, td_strings *classes, td_strings
     return TD_OK;
 }
 
-td_status td_rules_build(td_rules *rules, const td_rule_value *document, td_err *err) {
-    rules->document = document;
+td_status td_rules_build(td_rules *rules, td_err *err) {
+    const td_rule_value *document = rules->document;
     /* An empty file says nothing, and so does null. */
     const bool is_empty = !document || document->type == TD_RULE_NULL;
     if (!is_empty && document->type != TD_RULE_LIST)

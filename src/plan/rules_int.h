@@ -64,10 +64,15 @@ bool td_rule_type_as(td_rule_value *value, td_rule_type type, const char **why);
 bool td_rule_same_key(const td_rule_value *a, const td_rule_value *b);
 uint64_t td_rule_key_hash(const td_rule_value *key);
 
+/* ---- rules_yaml.c ---- */
+
+/* Reads any document, not yet as rules: only rules->document is set. */
+td_status td_rules_read(td_rules **out, const char *text, size_t n, const char *path, td_err *err);
+
 /* ---- rules_build.c: from values to rules ---- */
 
-/* Fills rules, i_pattern and i_class from the document; NULL: an empty one. */
-td_status td_rules_build(td_rules *rules, const td_rule_value *document, td_err *err);
+/* Makes rules of rules->document. */
+td_status td_rules_build(td_rules *rules, td_err *err);
 
 /* ---- rules_pattern.c ---- */
 

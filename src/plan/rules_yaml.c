@@ -156,11 +156,13 @@ static td_status read_scalar(reader *r, const yaml_event_t *event, td_rule_value
     v->type = TD_RULE_STRING;
     const char *why = NULL;
     bool good = true;
-    if (event->data.scalar.tag) {
+    const char *tag = (const char *)event->data.scalar.tag;
+    const bool is_plain = tag ? strcmp(tag, "!") == 0 : event->data.scalar.plain_implicit;
+    if (tag && !is_plain) {
         td_rule_type type;
-        TD_TRY(take_tag(r, (const char *)event->data.scalar.tag, line, &type));
+        TD_TRY(take_tag(r, tag, line, &type));
         good = td_rule_type_as(v, type, &why);
-    } else if (event->data.scalar.plain_implicit) {
+    } else if (is_plain) {
         good = td_rule_type_plain(v, &why);
     }
     if (!good)
@@ -406,29 +408,27 @@ static td_status check_text(const td_rules *rules, const char *text, size_t n, t
                    (unsigned)(unsigned char)text[n_valid]);
 }
 
-static td_status parse(td_rules *rules, const char *text, size_t n, td_err *err) {
+static td_status read_text(td_rules *rules, const char *text, size_t n, td_err *err) {
     TD_TRY(check_text(rules, text, n, err));
     reader r = {.rules = rules, .err = err};
     if (!yaml_parser_initialize(&r.yaml)) return fail_nomem(&r);
     yaml_parser_set_encoding(&r.yaml, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&r.yaml, (const unsigned char *)text, n);
-    const td_rule_value *document = NULL;
-    td_status status = read_document(&r, &document);
+    const td_status status = read_document(&r, &rules->document);
     yaml_parser_delete(&r.yaml);
     td_strings_clear(&r.anchor_names);
     td_free(r.anchors);
     td_free(r.pairs);
-    return status == TD_OK ? td_rules_build(rules, document, err) : status;
+    return status;
 }
 
-td_status td_rules_parse(td_rules **out, const char *text, size_t n, const char *path,
-                         td_err *err) {
+td_status td_rules_read(td_rules **out, const char *text, size_t n, const char *path, td_err *err) {
     *out = NULL;
     td_rules *rules = td_calloc(1, sizeof *rules);
     if (!rules) return td_fail_nomem(err, "rules", sizeof *rules);
     td_arena_init(&rules->arena, 1 << 16);
     rules->path = td_strdup(path);
-    const td_status status = rules->path ? parse(rules, text, n, err)
+    const td_status status = rules->path ? read_text(rules, text, n, err)
                                          : td_fail(err, TD_ERR_NOMEM, "out of memory: rules");
     if (status != TD_OK) {
         td_rules_free(rules);
@@ -436,6 +436,16 @@ td_status td_rules_parse(td_rules **out, const char *text, size_t n, const char 
     }
     *out = rules;
     return TD_OK;
+}
+
+td_status td_rules_parse(td_rules **out, const char *text, size_t n, const char *path,
+                         td_err *err) {
+    TD_TRY(td_rules_read(out, text, n, path, err));
+    const td_status status = td_rules_build(*out, err);
+    if (status == TD_OK) return TD_OK;
+    td_rules_free(*out);
+    *out = NULL;
+    return status;
 }
 
 td_status td_rules_load(td_rules **out, const char *path, td_err *err) {
