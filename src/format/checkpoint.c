@@ -63,7 +63,7 @@ static td_status create(td_checkpoint **out, const char *path, td_err *err) {
     return TD_OK;
 }
 
-/* The common end of both ways to open. */
+/* The common end of all ways to open. */
 static td_status finish(td_checkpoint **out, td_status status, td_err *err) {
     if (status == TD_OK) status = index_tensors(*out, err);
     if (status != TD_OK) {
@@ -73,12 +73,37 @@ static td_status finish(td_checkpoint **out, td_status status, td_err *err) {
     return status;
 }
 
-td_status td_checkpoint_open(td_checkpoint **out, const char *path, td_err *err) {
+/* Opens what the path of a new checkpoint leads to. */
+static td_status open_path(td_checkpoint *ckpt, td_err *err) {
     char *gguf_path = NULL;
-    td_status status = create(out, path, err);
-    if (status == TD_OK) status = td_hf_folder_open(*out, &gguf_path, err);
-    if (status == TD_OK && gguf_path) status = td_gguf_files_open(*out, gguf_path, NULL, 0, err);
+    td_status status = td_hf_folder_open(ckpt, &gguf_path, err);
+    if (status == TD_OK && gguf_path) status = td_gguf_files_open(ckpt, gguf_path, NULL, 0, err);
     td_free(gguf_path);
+    return status;
+}
+
+td_status td_checkpoint_open(td_checkpoint **out, const char *path, td_err *err) {
+    td_status status = create(out, path, err);
+    if (status == TD_OK) status = open_path(*out, err);
+    return finish(out, status, err);
+}
+
+td_status td_checkpoint_open_with(td_checkpoint **out, const char *folder, const char *weights,
+                                  td_err *err) {
+    td_checkpoint *beside = NULL;
+    td_status status = create(&beside, folder, err);
+    *out = NULL;
+    if (status == TD_OK) status = td_hf_config_open(beside, err);
+    if (status == TD_OK) status = create(out, weights, err);
+    if (!*out) {
+        td_checkpoint_close(beside);
+        return status;
+    }
+    (*out)->beside = beside;
+    if (status == TD_OK) status = open_path(*out, err);
+    if (status == TD_OK && (*out)->n_tensor == 0)
+        status = td_fail(err, TD_ERR_FORMAT, "%s: no weights: wanted safetensors or GGUF files",
+                         weights);
     return finish(out, status, err);
 }
 
@@ -107,6 +132,7 @@ void td_checkpoint_close(td_checkpoint *ckpt) {
     td_free(ckpt->by_name);
     td_free(ckpt->path);
     hf_clear(&ckpt->hf);
+    td_checkpoint_close(ckpt->beside);
     td_free(ckpt);
 }
 
@@ -117,6 +143,8 @@ td_checkpoint_kind td_checkpoint_get_kind(const td_checkpoint *ckpt) { return ck
 const char *td_checkpoint_path(const td_checkpoint *ckpt) { return ckpt->path; }
 
 const char *td_checkpoint_folder(const td_checkpoint *ckpt) { return ckpt->hf.folder; }
+
+const td_checkpoint *td_checkpoint_beside(const td_checkpoint *ckpt) { return ckpt->beside; }
 
 const char *td_checkpoint_unsupported(const td_checkpoint *ckpt) {
     return ckpt->hf.unsupported.msg[0] ? ckpt->hf.unsupported.msg : NULL;
@@ -223,18 +251,36 @@ const td_meta *td_checkpoint_meta(const td_checkpoint *ckpt, const char *key) {
 
 const char *td_checkpoint_meta_file(const td_checkpoint *ckpt) {
     if (ckpt->kind == TD_CHECKPOINT_GGUF) return ckpt->files[0].path;
-    return ckpt->hf.config_path ? ckpt->hf.config_path : ckpt->path;
+    if (ckpt->hf.config_path) return ckpt->hf.config_path;
+    return ckpt->beside ? td_checkpoint_meta_file(ckpt->beside) : ckpt->path;
 }
 
 /* ---- vocabulary ---- */
 
 bool td_checkpoint_has_vocab(const td_checkpoint *ckpt) {
+    if (ckpt->beside && td_checkpoint_has_vocab(ckpt->beside)) return true;
     if (ckpt->kind == TD_CHECKPOINT_GGUF)
         return td_checkpoint_meta(ckpt, "tokenizer.ggml.model") != NULL;
     return ckpt->hf.folder && td_vocab_in_folder(ckpt->hf.folder);
 }
 
+/* The template of a GGUF file, for a folder whose tokenizer has none. */
+static td_status add_template(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
+    td_string text = {0};
+    if (ckpt->kind != TD_CHECKPOINT_GGUF || vocab->chat_template) return TD_OK;
+    TD_TRY(td_checkpoint_get_string(ckpt, "tokenizer.chat_template", false, &text, err));
+    if (!text.text) return TD_OK;
+    vocab->chat_template = td_arena_strndup(&vocab->arena, text.text, text.n);
+    return vocab->chat_template ? TD_OK : td_fail_nomem(err, "the chat template", text.n + 1);
+}
+
 td_status td_checkpoint_read_vocab(const td_checkpoint *ckpt, td_vocab *vocab, td_err *err) {
+    if (ckpt->beside && td_checkpoint_has_vocab(ckpt->beside)) {
+        TD_TRY(td_checkpoint_read_vocab(ckpt->beside, vocab, err));
+        const td_status status = add_template(ckpt, vocab, err);
+        if (status != TD_OK) td_vocab_clear(vocab);
+        return status;
+    }
     if (ckpt->kind == TD_CHECKPOINT_GGUF) return td_vocab_read_gguf(ckpt, vocab, err);
     if (ckpt->hf.folder) return td_vocab_read_folder(ckpt->hf.folder, ckpt, vocab, err);
     *vocab = (td_vocab){0};

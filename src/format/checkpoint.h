@@ -32,6 +32,14 @@ td_status td_checkpoint_open(td_checkpoint **out, const char *path, td_err *err)
  * path: one ending in ".safetensors" is a folder of that file alone, without configuration. */
 td_status td_checkpoint_open_memory(td_checkpoint **out, const void *image, size_t n,
                                     const char *name, td_err *err);
+/* The same with configuration and tokenizer in another place than the weights: `folder` is a
+ * Hugging Face folder, or its config.json, whose own weights are left alone; `weights` is what
+ * td_checkpoint_open takes, and may be the same folder.  What the weights' files say of themselves
+ * wins: GGUF's metadata, and a config.json beside safetensors files.  Where there is none, the
+ * metadata are those of `folder`.  Its tokenizer and chat template go before those of the weights.
+ */
+td_status td_checkpoint_open_with(td_checkpoint **out, const char *folder, const char *weights,
+                                  td_err *err);
 void td_checkpoint_close(td_checkpoint *ckpt); /* NULL is fine */
 
 typedef struct td_string {
@@ -48,6 +56,8 @@ const char *td_checkpoint_format(const td_checkpoint *ckpt); /* "GGUF v3", "safe
 td_string td_checkpoint_name(const td_checkpoint *ckpt);
 /* The Hugging Face folder that is open, where the tokenizer's files are; NULL for GGUF. */
 const char *td_checkpoint_folder(const td_checkpoint *ckpt);
+/* The `folder` of td_checkpoint_open_with: its metadata, no tensors.  NULL: none. */
+const td_checkpoint *td_checkpoint_beside(const td_checkpoint *ckpt);
 /* Why the weights cannot be used although the files are sound: a sentence that names file, field
  * and value ("quantization_config.quant_method is 'aqlm'"); NULL if nothing stands in the way.  The
  * arrays concerned are listed as they are in the files. */

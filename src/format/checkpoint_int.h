@@ -36,10 +36,12 @@ struct td_checkpoint {
     td_tensor *tensors;        /* owned; [n_tensor], in file order */
     const td_tensor **by_name; /* owned; [n_tensor], sorted */
     size_t n_tensor;
-    const td_gguf_meta *metas; /* borrowed from the first GGUF file or hf.config; [n_meta] */
+    const td_gguf_meta *metas; /* borrowed from the first GGUF file or hf.config, of this
+                                  or of beside; [n_meta] */
     const td_gguf_meta *const *metas_by_key;
     size_t n_meta;
     td_hf hf;
+    td_checkpoint *beside; /* owned; the folder that the tokenizer comes from; NULL: none */
 };
 
 void td_format_file_close(td_format_file *f); /* zeroed is fine */
@@ -55,6 +57,8 @@ td_status td_hf_image_open(td_checkpoint *ckpt, const void *image, size_t n, td_
 /* Looks at what ckpt->path leads to and opens the folder it finds; sets *gguf_path to a GGUF file
  * to open in its place, which the caller td_free()s, if it leads to one. */
 td_status td_hf_folder_open(td_checkpoint *ckpt, char **gguf_path, td_err *err);
+/* The same without weights: ckpt->path leads to a folder with config.json, or to that file. */
+td_status td_hf_config_open(td_checkpoint *ckpt, td_err *err);
 
 /* The file that a key comes from, for messages. */
 const char *td_checkpoint_meta_file(const td_checkpoint *ckpt);

@@ -192,12 +192,31 @@ static td_status make_tensor(const td_hf_maker *m, td_array *a, td_tensor *t, td
     return td_hf_make_gptq(m, a, t, err);
 }
 
+/* Folders that KTransformers has made: linears and experts under GGUF's names.  Its merge_tensors
+ * puts GGML blocks beside FP8 matrices, with the blocks' type in an array of its own, and its
+ * convert_cpu_weights cuts experts for a number of NUMA nodes. */
+static void check_merged(const td_hf_maker *m) {
+    for (size_t i = 0; i < m->arrays->n; i++) {
+        const td_array *a = m->arrays->all[i];
+        if (!td_name_starts_with(a->name, "blk.")) continue;
+        (void)td_fail(
+            td_hf_note(m), TD_ERR_UNSUPPORTED,
+            "%s: tensor '%s' has a name of GGUF files: weights that KTransformers has %s, "
+            "wanted the GGUF file or the folder they were made from",
+            td_hf_path(m, a), a->name,
+            strstr(a->name, ".numa.") ? "packed for NUMA nodes (convert_cpu_weights)"
+                                      : "merged (merge_tensors)");
+        return;
+    }
+}
+
 /* Which arrays are parts of others is known only once all have been looked at. */
 td_status td_hf_make_tensors(td_checkpoint *ckpt, const td_hf_arrays *arrays, td_err *err) {
     const td_hf_maker m = {.ckpt = ckpt, .arrays = arrays};
     ckpt->tensors = td_calloc(arrays->n, sizeof *ckpt->tensors);
     if (!ckpt->tensors)
         return td_fail_nomem(err, "the tensor table", arrays->n * sizeof *ckpt->tensors);
+    check_merged(&m);
     check_method(&m);
     for (size_t i = 0; i < arrays->n; i++)
         TD_TRY(make_tensor(&m, arrays->all[i], &ckpt->tensors[i], err));

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "format/hf_json.h"
 
-#define CONFIG        "config.json"
 #define SINGLE        "model.safetensors"
 #define INDEX_SUFFIX  ".safetensors.index.json"
 #define DEFAULT_INDEX "model" INDEX_SUFFIX
@@ -146,9 +146,9 @@ static td_status choose_other(td_hf_found *f, td_err *err) {
     if (f->gguf) return TD_OK;
     for (size_t i = 0; i < f->names.n; i++)
         if (is_pickle(f->names.names[i])) return fail_pickle(f->folder, f->names.names[i], err);
-    if (has(f, CONFIG)) return TD_OK;
+    if (has(f, TD_HF_CONFIG)) return TD_OK;
     return td_fail(err, TD_ERR_IO,
-                   "%s: a folder without " CONFIG ", .safetensors or .gguf: wanted a model",
+                   "%s: a folder without " TD_HF_CONFIG ", .safetensors or .gguf: wanted a model",
                    f->folder);
 }
 
@@ -161,12 +161,27 @@ static char *folder_of(const char *path) {
     return td_strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
+/* KTransformers takes the safetensors files of such a folder without a word, and so do we, with
+ * one.
+ */
+static void say_which(const td_hf_found *f) {
+    for (size_t i = 0; i < f->names.n; i++) {
+        if (!is_gguf_model(f->names.names[i])) continue;
+        td_log(TD_LOG_WARN,
+               "%s has safetensors and GGUF files: the safetensors files are taken; for the other "
+               "give the path of '%s'",
+               f->folder, f->names.names[i]);
+        return;
+    }
+}
+
 static td_status find_in_folder(td_hf_found *f, const char *path, const char *named, td_err *err) {
     f->folder = named ? folder_of(path) : td_strdup(path);
     if (!f->folder) return td_fail_nomem(err, "a path", strlen(path) + 1);
     TD_TRY(list_folder(f, err));
     if (named && !has(f, named)) return td_fail_errno(err, ENOENT, "cannot open '%s'", path);
     TD_TRY(choose_weights(f, named, err));
+    if (!named && f->weights.n > 0) say_which(f);
     return named || f->weights.n > 0 ? TD_OK : choose_other(f, err);
 }
 
@@ -175,7 +190,8 @@ static td_status find(td_hf_found *f, const char *path, td_err *err) {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return find_in_folder(f, path, NULL, err);
     if (is_pickle(name)) return fail_pickle(path, name, err);
-    if (is_weights(name) || td_name_ends_with(name, INDEX_SUFFIX) || strcmp(name, CONFIG) == 0)
+    if (is_weights(name) || td_name_ends_with(name, INDEX_SUFFIX) ||
+        strcmp(name, TD_HF_CONFIG) == 0)
         return find_in_folder(f, path, name, err);
     f->gguf = td_strdup(path);
     return f->gguf ? TD_OK : td_fail_nomem(err, "a path", strlen(path) + 1);
@@ -184,6 +200,34 @@ static td_status find(td_hf_found *f, const char *path, td_err *err) {
 td_status td_hf_find(td_hf_found *found, const char *path, td_err *err) {
     *found = (td_hf_found){0};
     const td_status status = find(found, path, err);
+    if (status != TD_OK) td_hf_found_clear(found);
+    return status;
+}
+
+static td_status find_config(td_hf_found *f, const char *path, td_err *err) {
+    struct stat st;
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const bool is_config = strcmp(name, TD_HF_CONFIG) == 0;
+    if (stat(path, &st) != 0) return td_fail_errno(err, errno, "cannot open '%s'", path);
+    if (!S_ISDIR(st.st_mode) && !is_config)
+        return td_fail(
+            err, TD_ERR_ARGUMENT,
+            "%s: a file: with weights in another place, wanted the folder of " TD_HF_CONFIG
+            " and the tokenizer",
+            path);
+    f->folder = S_ISDIR(st.st_mode) ? td_strdup(path) : folder_of(path);
+    if (!f->folder) return td_fail_nomem(err, "a path", strlen(path) + 1);
+    TD_TRY(list_folder(f, err));
+    if (has(f, TD_HF_CONFIG)) return TD_OK;
+    return td_fail(err, TD_ERR_IO,
+                   "%s: a folder without " TD_HF_CONFIG ": wanted the one of the configuration and "
+                   "the tokenizer",
+                   f->folder);
+}
+
+td_status td_hf_find_config(td_hf_found *found, const char *path, td_err *err) {
+    *found = (td_hf_found){0};
+    const td_status status = find_config(found, path, err);
     if (status != TD_OK) td_hf_found_clear(found);
     return status;
 }

@@ -8,6 +8,8 @@
 #include "base/status.h"
 #include "format/name.h"
 
+#define TD_HF_CONFIG "config.json"
+
 typedef struct td_hf_found {
     char *gguf;           /* owned; the GGUF file to open, the rest is empty; NULL: a folder */
     char *folder;         /* owned */
@@ -23,6 +25,9 @@ typedef struct td_hf_found {
  * a folder without any, the one GGUF file (or set of split ones) is the model.  On failure *found
  * is cleared. */
 td_status td_hf_find(td_hf_found *found, const char *path, td_err *err);
+/* The same for the configuration alone: `path` is a folder that has one, or its config.json, and no
+ * weights are chosen. */
+td_status td_hf_find_config(td_hf_found *found, const char *path, td_err *err);
 void td_hf_found_clear(td_hf_found *found);
 
 #endif

@@ -78,9 +78,17 @@ static td_status make_tensors(td_checkpoint *ckpt, const td_hf_found *found, td_
 
 static td_status read_config(td_checkpoint *ckpt, const td_hf_found *found, td_err *err) {
     td_hf *hf = &ckpt->hf;
+    const td_checkpoint *beside = ckpt->beside;
     const char *name = td_checkpoint_meta_file(ckpt);
-    if (td_name_list_find(&found->names, "config.json") >= 0) {
-        hf->config_path = td_name_join(hf->folder, "config.json");
+    const bool has_config = td_name_list_find(&found->names, TD_HF_CONFIG) >= 0;
+    if (!has_config && beside) {
+        ckpt->metas = beside->metas;
+        ckpt->metas_by_key = beside->metas_by_key;
+        ckpt->n_meta = beside->n_meta;
+        return TD_OK;
+    }
+    if (has_config) {
+        hf->config_path = td_name_join(hf->folder, TD_HF_CONFIG);
         if (!hf->config_path) return td_fail_nomem(err, "a path", strlen(hf->folder));
         name = hf->config_path;
         TD_TRY(td_hf_config_read(&hf->config, name, "", err));
@@ -142,6 +150,14 @@ td_status td_hf_folder_open(td_checkpoint *ckpt, char **gguf_path, td_err *err) 
     } else {
         status = open_found(ckpt, &found, err);
     }
+    td_hf_found_clear(&found);
+    return status;
+}
+
+td_status td_hf_config_open(td_checkpoint *ckpt, td_err *err) {
+    td_hf_found found;
+    TD_TRY(td_hf_find_config(&found, ckpt->path, err));
+    const td_status status = open_found(ckpt, &found, err);
     td_hf_found_clear(&found);
     return status;
 }

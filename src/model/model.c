@@ -112,6 +112,17 @@ static td_status find_arch(const td_checkpoint *ckpt, const td_arch **out, td_er
     return *out ? TD_OK : unknown_arch(ckpt, key, name, err);
 }
 
+/* The weights' own metadata count; the other configuration must say the same. */
+static td_status check_beside(const td_model *m, td_err *err) {
+    const td_checkpoint *beside = td_checkpoint_beside(m->ckpt);
+    const td_arch *arch;
+    td_config config;
+    if (!beside) return TD_OK;
+    TD_TRY(find_arch(beside, &arch, err));
+    TD_TRY(arch->read_config(&config, beside, err));
+    return td_model_check_beside(m, &config, err);
+}
+
 static td_status open_model(td_model *m, td_err *err) {
     const char *why_not = td_checkpoint_unsupported(m->ckpt);
     TD_TRY(find_arch(m->ckpt, &m->arch, err));
@@ -123,7 +134,8 @@ static td_status open_model(td_model *m, td_err *err) {
                            "no weights: wanted safetensors files beside config.json");
         TD_TRY(td_assume_init(m, err));
     }
-    return m->arch->build_modules(m, err);
+    TD_TRY(m->arch->build_modules(m, err));
+    return check_beside(m, err);
 }
 
 /* Does the message begin with this path, or with a file below it? */

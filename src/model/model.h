@@ -132,7 +132,8 @@ typedef struct td_model_counts {
 /* The architectures this build has, NULL at the end. */
 const td_arch *const *td_arch_list(void);
 
-/* Binds everything.  The checkpoint must outlive the model.  On failure *out is NULL. */
+/* Binds everything.  Weights beside another folder (td_checkpoint_beside) must agree with its
+ * configuration.  The checkpoint must outlive the model.  On failure *out is NULL. */
 td_status td_model_open(td_model **out, const td_checkpoint *ckpt, const td_model_options *options,
                         td_err *err);
 void td_model_close(td_model *model); /* NULL is fine */
@@ -149,6 +150,9 @@ td_status td_model_check_routers(const td_model *model, td_err *err);
 
 /* Does this build run the checkpoint?  If not, err says which field stops it. */
 td_status td_model_check(const td_checkpoint *ckpt, int *n_vocab, td_err *err);
+/* Are the weights of the model that td_checkpoint_beside describes, whose configuration is `f`? The
+ * first size that differs is named. */
+td_status td_model_check_beside(const td_model *m, const td_config *f, td_err *err);
 /* Has every token a row in the embedding table? */
 td_status td_model_check_vocab(const td_checkpoint *ckpt, int n_vocab, int n_token, td_err *err);
 /* Prints the module tree of a checkpoint (td_module_print). */
