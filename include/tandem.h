@@ -118,12 +118,15 @@ enum { TD_N_CTX_LARGEST = -1 }; /* as many positions as the model has and memory
 
 /* Zero means the default. */
 typedef struct td_engine_options {
-    const char *model_path; /* a GGUF file, or the first of several, or a Hugging Face folder */
-    int n_thread;           /* default: the CPUs this process may use */
-    int n_ctx;              /* positions per sequence; default: the model's, at most 4096; or
-                               TD_N_CTX_LARGEST */
-    int n_seq;              /* sequences at a time; default 1 */
-    int n_batch;            /* tokens per forward pass; default 512 */
+    const char *model_path;   /* a GGUF file, or the first of several, or a Hugging Face folder */
+    const char *weights_path; /* the same for weights that lie elsewhere: model_path is then the
+                                 folder of configuration and tokenizer; NULL: they lie there */
+    const char *rules_path;   /* a rule file of KTransformers'; NULL: none */
+    int n_thread;             /* default: the CPUs this process may use */
+    int n_ctx;                /* positions per sequence; default: the model's, at most 4096; or
+                                 TD_N_CTX_LARGEST */
+    int n_seq;                /* sequences at a time; default 1 */
+    int n_batch;              /* tokens per forward pass; default 512 */
     td_mode mode;
     td_kv_type kv_type;       /* of keys, and of values unless: */
     td_kv_type kv_value_type; /* default: as kv_type */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -68,15 +69,21 @@ static td_status set_float(td_option_slot *s, const char *text, const place *at,
     return TD_OK;
 }
 
-static td_status set_bool(td_option_slot *s, const char *text, const place *at, td_err *err) {
+/* 1, 0, or -1 for a word that is neither; Python's True and False are among them. */
+static int bool_of(const char *text) {
     static const char *const words[] = {"true", "on", "yes", "1", "false", "off", "no", "0"};
     for (int i = 0; i < 8; i++)
-        if (strcmp(text, words[i]) == 0) {
-            s->b = i < 4;
-            return TD_OK;
-        }
-    return td_fail(err, TD_ERR_ARGUMENT, "%s%s: '%s' is neither on nor off", at->where, at->as,
-                   text);
+        if (strcasecmp(text, words[i]) == 0) return i < 4;
+    return -1;
+}
+
+static td_status set_bool(td_option_slot *s, const char *text, const place *at, td_err *err) {
+    const int b = bool_of(text);
+    if (b < 0)
+        return td_fail(err, TD_ERR_ARGUMENT, "%s%s: '%s' is neither on nor off", at->where, at->as,
+                       text);
+    s->b = b == 1;
+    return TD_OK;
 }
 
 static td_status set_choice(td_option_slot *s, const char *text, const place *at, td_err *err) {
@@ -315,6 +322,9 @@ static td_status parse_flag(td_options *o, word_reader *r, td_err *err) {
     if (row->type == TD_OPTION_BOOL) {
         if (equals && negated) return td_fail(err, TD_ERR_ARGUMENT, "%s takes no value", written);
         if (equals) return set_value(s, &o->arena, equals + 1, &p, err);
+        /* "--flag True", where the row says so. */
+        if (row->value && !negated && r->at < r->in->argc && bool_of(r->in->argv[r->at]) >= 0)
+            return set_value(s, &o->arena, r->in->argv[r->at++], &p, err);
         return set_value(s, &o->arena, negated ? "off" : "on", &p, err);
     }
     if (row->type == TD_OPTION_PAIR) {

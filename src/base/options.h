@@ -21,7 +21,7 @@
 /* ---- the tables ---- */
 
 typedef enum td_option_type {
-    TD_OPTION_BOOL,   /* --flag and --no-flag */
+    TD_OPTION_BOOL,   /* --flag and --no-flag; if the row has a `value`, also --flag True */
     TD_OPTION_INT,    /* int64 in [min, max] */
     TD_OPTION_FLOAT,  /* double in [min, max]; never NaN */
     TD_OPTION_STRING, /* any text */

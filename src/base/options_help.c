@@ -62,7 +62,7 @@ static void add_row(td_strbuf *out, const td_option *row) {
         td_strbuf_addf(out, "  -%c, --%s", row->short_name, row->name);
     else
         td_strbuf_addf(out, "      --%s", row->name);
-    if (row->type != TD_OPTION_BOOL) td_strbuf_addf(out, " %s", row->value);
+    if (row->value) td_strbuf_addf(out, " %s", row->value);
     size_t column = out->n - start;
     if (column + 2 > INDENT) {
         td_strbuf_addc(out, '\n');

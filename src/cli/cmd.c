@@ -13,21 +13,27 @@
 /* clang-format off */
 static const td_option model_rows[] = {
     {.name = "model", .short_name = 'm', .type = TD_OPTION_STRING, .value = "FILE",
-     .env = "TANDEM_MODEL", .aliases = "--model-path --gguf-path",
+     .env = "TANDEM_MODEL", .aliases = "--model-path",
      .help = "the model, in place of the argument MODEL"},
+    {.name = "weights", .type = TD_OPTION_STRING, .value = "PATH",
+     .aliases = "--gguf-path --weights-path --kt-weight-path",
+     .help = "read the weights from this GGUF file or folder: MODEL is then the Hugging Face folder "
+             "of configuration and tokenizer; without MODEL it is the model itself"},
 };
 /* clang-format on */
-const td_option_group td_cmd_model_options = {"Model", model_rows, 1};
+const td_option_group td_cmd_model_options = {"Model", model_rows, 2};
 
 #define KV_TYPES "f16|f32|q8_0|q4_0"
 
 /* clang-format off */
 static const td_option compute_rows[] = {
     {.name = "threads", .short_name = 't', .type = TD_OPTION_INT, .max = 1024, .def = "0",
-     .value = "N", .env = "TANDEM_THREADS", .aliases = "--cpu-infer",
+     .value = "N", .env = "TANDEM_THREADS",
+     .aliases = "--cpu-infer --cpu-threads --kt-cpuinfer",
      .help = "worker threads; 0: as many as CPUs may be used"},
     {.name = "batch", .short_name = 'b', .type = TD_OPTION_INT, .max = 65536, .def = "0",
-     .value = "N", .env = "TANDEM_BATCH", .aliases = "--batch-size",
+     .value = "N", .env = "TANDEM_BATCH",
+     .aliases = "--batch-size --chunk-size --chunk-prefill-size --chunked-prefill-size",
      .help = "tokens per forward pass; 0: 512"},
     {.name = "exact", .type = TD_OPTION_BOOL, .env = "TANDEM_EXACT",
      .help = "dequantize all weights and compute in float32 everywhere, KV cache too: slow, for "
@@ -133,6 +139,7 @@ int td_cmd_close_log(int code) {
 
 bool td_cmd_take_model(const td_options *o, int n_name, const char **model, int *i_next) {
     const int n = o->n_positional;
+    const char *weights = td_options_string(o, "weights");
     *model = td_options_string(o, "model");
     /* From the environment or the config file it is a default, which an argument overrides. */
     const bool flag = td_options_source(o, "model") == TD_OPTION_FROM_FLAG;
@@ -142,6 +149,7 @@ bool td_cmd_take_model(const td_options *o, int n_name, const char **model, int 
         *i_next = 1;
         return true;
     }
+    if (weights && !flag) *model = weights;
     if (n == n_name - 1 && *model) return true;
     if (n == n_name)
         (void)td_cmd_usage("the model is given twice, as --model %s and as '%s'", *model,
@@ -150,6 +158,11 @@ bool td_cmd_take_model(const td_options *o, int n_name, const char **model, int 
         (void)td_cmd_usage("an argument is missing, wanted: tandem %s %s", o->spec->command,
                            o->spec->arguments);
     return false;
+}
+
+const char *td_cmd_weights(const td_options *o, const char *model) {
+    const char *weights = td_options_string(o, "weights");
+    return weights == model ? NULL : weights;
 }
 
 static td_kv_type take_kv_type(const td_options *o, const char *name, td_kv_type otherwise) {

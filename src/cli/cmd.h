@@ -20,17 +20,22 @@ typedef struct td_cmd {
 } td_cmd;
 
 extern const td_cmd td_cmd_run, td_cmd_inspect, td_cmd_tokenize, td_cmd_template, td_cmd_logits,
-    td_cmd_perplexity, td_cmd_bench, td_cmd_quantize;
+    td_cmd_perplexity, td_cmd_bench, td_cmd_quantize, td_cmd_local_chat;
 
 /* ---- option groups used by several commands ---- */
-extern const td_option_group td_cmd_model_options;   /* --model */
+extern const td_option_group td_cmd_model_options;   /* --model --weights */
 extern const td_option_group td_cmd_compute_options; /* --threads --batch --exact --kv-type ... */
 extern const td_option_group td_cmd_talk_options;    /* --verbose --log-file */
 
 /* The model's path: --model, or the first of `n_name` positional arguments ("MODEL FILE": 2), the
- * others of which then begin at *i_next.  False, with a message, if arguments lack or are too many.
+ * others of which then begin at *i_next; or --weights, if that is all there is.  False, with a
+ * message, if arguments lack or are too many.
  */
 bool td_cmd_take_model(const td_options *o, int n_name, const char **model, int *i_next);
+
+/* The path of --weights, if it stands beside the model that td_cmd_take_model gave; NULL if there
+ * is none, or if it is the model. */
+const char *td_cmd_weights(const td_options *o, const char *model);
 
 /* Fills n_thread, n_batch, mode and the KV types; the rest stays. */
 td_status td_cmd_engine_options(const td_options *o, td_engine_options *out, td_err *err);

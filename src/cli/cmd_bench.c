@@ -172,6 +172,7 @@ static int bench_main(const td_options *o) {
     const int n_prompt = load ? LOAD_PROMPT : (int)td_options_int(o, "prompt-tokens");
     const int n_gen = (int)td_options_int(o, "gen-tokens");
     td_engine_options options = {.model_path = model,
+                                 .weights_path = td_cmd_weights(o, model),
                                  .n_ctx = (n_prompt > n_gen ? n_prompt : n_gen) + 1};
     td_err err;
     if (td_cmd_engine_options(o, &options, &err) != TD_OK) return td_cmd_usage("%s", err.msg);

@@ -427,7 +427,9 @@ static int inspect_main(const td_options *o) {
     if (!td_cmd_take_model(o, 1, &path, &i_next)) return TD_EXIT_USAGE;
     td_checkpoint *ckpt;
     td_err err;
-    td_status status = td_checkpoint_open(&ckpt, path, &err);
+    const char *weights = td_cmd_weights(o, path);
+    td_status status = weights ? td_checkpoint_open_with(&ckpt, path, weights, &err)
+                               : td_checkpoint_open(&ckpt, path, &err);
     if (status == TD_OK) status = inspect(ckpt, o, &err);
     td_checkpoint_close(ckpt);
     return status == TD_OK ? TD_EXIT_OK : td_cmd_fail(&err);

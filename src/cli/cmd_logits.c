@@ -103,7 +103,9 @@ static int context_for(const char *prompt, const tokens *t) {
 static int load_and_write(const td_options *o, const char *model, const tokens *t) {
     const char *prompt = td_options_string(o, "prompt"), *path = td_options_string(o, "output");
     if (strcmp(path, "-") == 0) path = "/dev/stdout";
-    td_engine_options options = {.model_path = model, .n_ctx = context_for(prompt, t)};
+    td_engine_options options = {.model_path = model,
+                                 .weights_path = td_cmd_weights(o, model),
+                                 .n_ctx = context_for(prompt, t)};
     td_err err;
     if (td_cmd_engine_options(o, &options, &err) != TD_OK) return td_cmd_usage("%s", err.msg);
     td_interrupt_install();

@@ -120,7 +120,9 @@ static int measure(job *j, const char *path) {
 }
 
 static int load_and_measure(job *j, const char *model, const char *path) {
-    td_engine_options options = {.model_path = model, .n_ctx = j->options.n_ctx};
+    td_engine_options options = {.model_path = model,
+                                 .weights_path = td_cmd_weights(j->o, model),
+                                 .n_ctx = j->options.n_ctx};
     td_err err;
     if (td_cmd_engine_options(j->o, &options, &err) != TD_OK) return td_cmd_usage("%s", err.msg);
     td_interrupt_install();

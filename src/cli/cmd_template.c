@@ -65,7 +65,11 @@ static td_status render(const td_options *o, const char *source, const td_vocab 
 static td_status render_model(const td_options *o, const char *path, td_arena *arena, td_err *err) {
     td_checkpoint *ckpt;
     td_vocab vocab = {0};
-    TD_TRY(td_checkpoint_open(&ckpt, path, err));
+    const char *weights = td_cmd_weights(o, path);
+    if (weights)
+        TD_TRY(td_checkpoint_open_with(&ckpt, path, weights, err));
+    else
+        TD_TRY(td_checkpoint_open(&ckpt, path, err));
     td_status status = td_checkpoint_read_vocab(ckpt, &vocab, err);
     if (status == TD_OK && !vocab.chat_template)
         status = td_fail(err, TD_ERR_UNSUPPORTED, "'%s' has no chat template", path);

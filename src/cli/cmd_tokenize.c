@@ -107,8 +107,13 @@ static td_status convert(const td_tokenizer *tok, const td_options *o, td_err *e
 }
 
 /* A folder needs only its tokenizer's files. */
-static td_status read_vocab(td_checkpoint **ckpt, const char *path, td_vocab *vocab, td_err *err) {
+static td_status read_vocab(td_checkpoint **ckpt, const char *path, const char *weights,
+                            td_vocab *vocab, td_err *err) {
     struct stat st;
+    if (weights) {
+        TD_TRY(td_checkpoint_open_with(ckpt, path, weights, err));
+        return td_checkpoint_read_vocab(*ckpt, vocab, err);
+    }
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return td_vocab_read_folder(path, NULL, vocab, err);
     TD_TRY(td_checkpoint_open(ckpt, path, err));
@@ -123,7 +128,7 @@ static int tokenize_main(const td_options *o) {
     td_vocab vocab = {0};
     td_tokenizer *tok = NULL;
     td_err err;
-    td_status status = read_vocab(&ckpt, path, &vocab, &err);
+    td_status status = read_vocab(&ckpt, path, td_cmd_weights(o, path), &vocab, &err);
     if (status == TD_OK) status = td_tokenizer_create(&tok, &vocab, &err);
     if (status == TD_OK) status = convert(tok, o, &err);
     td_tokenizer_free(tok);

@@ -9,8 +9,8 @@
 #include "cli/out.h"
 
 static const td_cmd *const commands[] = {
-    &td_cmd_run,    &td_cmd_inspect,    &td_cmd_tokenize, &td_cmd_template,
-    &td_cmd_logits, &td_cmd_perplexity, &td_cmd_bench,    &td_cmd_quantize,
+    &td_cmd_run,        &td_cmd_inspect, &td_cmd_tokenize, &td_cmd_template,   &td_cmd_logits,
+    &td_cmd_perplexity, &td_cmd_bench,   &td_cmd_quantize, &td_cmd_local_chat,
 };
 enum { N_COMMAND = sizeof commands / sizeof commands[0] };
 
@@ -84,6 +84,12 @@ static int run_command(const td_cmd *cmd, int argc, const char *const *argv) {
     return code;
 }
 
+/* '_' and '-' are the same, as in options. */
+static bool is_command(const char *word, const char *name) {
+    while (*name && (*word == *name || (*word == '-' && *name == '_'))) word++, name++;
+    return *word == *name;
+}
+
 static int dispatch(int argc, const char *const *argv) {
     if (argc == 0) {
         print_help();
@@ -92,12 +98,12 @@ static int dispatch(int argc, const char *const *argv) {
     const char *names[N_COMMAND];
     for (int i = 0; i < N_COMMAND; i++) {
         names[i] = commands[i]->spec->command;
-        if (strcmp(argv[0], names[i]) == 0) return run_command(commands[i], argc - 1, argv + 1);
+        if (is_command(argv[0], names[i])) return run_command(commands[i], argc - 1, argv + 1);
     }
     if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 ||
         strcmp(argv[0], "help") == 0) {
         for (int i = 0; argc > 1 && i < N_COMMAND; i++)
-            if (strcmp(argv[1], names[i]) == 0) return print_command_help(commands[i]);
+            if (is_command(argv[1], names[i])) return print_command_help(commands[i]);
         print_help();
         return TD_EXIT_OK;
     }

@@ -45,6 +45,11 @@ static int run_once(td_run *r) {
 /* What has to be there before the (slow) loading. */
 static td_status prepare(td_run *r, td_err *err) {
     const td_run_config *c = r->config;
+    const char *rules = c->engine.rules_path;
+    if (rules && access(rules, R_OK) != 0)
+        return td_fail_errno(err, errno, "cannot open '%s'", rules);
+    if (rules)
+        td_cmd_say("--rules: this build does not apply rules yet; '%s' has no effect", rules);
     if (c->engine.dump_dir && mkdir(c->engine.dump_dir, 0777) != 0 && errno != EEXIST)
         return td_fail_errno(err, errno, "cannot create the folder '%s'", c->engine.dump_dir);
     if (c->router_stats_path) TD_TRY(td_outfile_open(&r->router_stats, c->router_stats_path, err));
@@ -75,14 +80,15 @@ static int run_loaded(td_run *r) {
     td_engine_get_info(r->engine, &r->info);
     if (td_run_config_check(c, &r->info, &err) != TD_OK) return td_cmd_usage("%s", err.msg);
     if (!c->raw && !r->info.has_chat_template && !c->template_source) {
-        td_cmd_say("the model has no chat template: the prompt is fed as it is%s",
-                   c->system ? ", and --system is ignored" : "");
+        td_cmd_say("the model has no chat template: the prompt is fed as it is%s%s",
+                   c->system ? ", and --system is ignored" : "",
+                   c->force_think ? ", and --force-think is ignored" : "");
         c->raw = true;
     }
     if (c->verbose) td_cmd_say("seed %llu", (unsigned long long)c->sequence.sampler.seed);
     if (make_sequence(r, &err) != TD_OK) return td_cmd_fail(&err);
     td_run_output_init(&r->output);
-    int code = c->prompt ? run_once(r) : td_run_chat(r);
+    int code = r->talk(r);
     td_run_print_stats(r);
     if (r->logprobs.stream && td_outfile_commit(&r->logprobs, &err) != TD_OK)
         code = td_cmd_fail(&err);
@@ -112,22 +118,30 @@ static int run_with(td_run *r) {
     return code;
 }
 
-static int run_main(const td_options *o) {
-    const char *model;
-    int i_next;
-    if (!td_cmd_take_model(o, 1, &model, &i_next)) return TD_EXIT_USAGE;
+int td_run_with_options(const td_options *o, const char *model, td_run_talk_fn *talk) {
     td_run_config config;
     td_err err;
-    const td_status status = td_run_config_read(&config, o, model, &err);
-    if (status == TD_ERR_ARGUMENT) return td_cmd_usage("%s", err.msg);
-    if (status != TD_OK) return td_cmd_fail(&err);
+    td_status status = td_run_config_read(&config, o, model, &err);
+    if (status == TD_OK && !talk) status = td_run_config_read_prompt(&config, o, &err);
     int code = TD_EXIT_FAILURE;
-    if (td_cmd_open_log(o)) {
-        td_run run = {.config = &config};
+    if (status == TD_ERR_ARGUMENT) {
+        code = td_cmd_usage("%s", err.msg);
+    } else if (status != TD_OK) {
+        code = td_cmd_fail(&err);
+    } else if (td_cmd_open_log(o)) {
+        if (!talk) talk = config.prompt ? run_once : td_run_chat;
+        td_run run = {.config = &config, .options = o, .talk = talk};
         code = td_cmd_close_log(run_with(&run));
     }
     td_run_config_clear(&config);
     return code;
+}
+
+static int run_main(const td_options *o) {
+    const char *model;
+    int i_next;
+    if (!td_cmd_take_model(o, 1, &model, &i_next)) return TD_EXIT_USAGE;
+    return td_run_with_options(o, model, NULL);
 }
 
 const td_cmd td_cmd_run = {&td_run_spec, run_main};

@@ -8,6 +8,7 @@
  *   run_line.c      a line typed at a terminal
  *   run_chat.c      the conversation at a terminal
  *   run.c           the command itself
+ *   local_chat.c    KTransformers' command, of the same parts
  *
  * They use the public API alone, and so show that it suffices. */
 #ifndef TD_CLI_RUN_H
@@ -23,7 +24,7 @@
 
 /* ---- run_options.c ---- */
 
-extern const td_option_spec td_run_spec;
+extern const td_option_spec td_run_spec, td_local_chat_spec;
 extern const td_option_group td_run_sampler_options;
 
 /* ---- run_config.c ---- */
@@ -34,11 +35,12 @@ typedef struct td_run_config {
     const char *model;
     td_engine_options engine;
     td_sequence_options sequence;
-    const char *prompt; /* NULL: a conversation at the terminal */
+    const char *prompt; /* NULL: none yet, or a conversation at the terminal */
     size_t n_prompt;    /* bytes; the prompt may hold NULs */
     const char *system; /* NULL: none */
     int n_max;          /* tokens per answer; -1: no limit */
     bool raw;
+    bool force_think; /* prompts end with <think> */
     bool verbose;
     const char *vars;              /* --vars; NULL: none */
     int think;                     /* 1: on, 0: off, -1: as the template likes */
@@ -52,6 +54,8 @@ typedef struct td_run_config {
 
 /* TD_ERR_ARGUMENT for what the command line got wrong. */
 td_status td_run_config_read(td_run_config *c, const td_options *o, const char *model, td_err *err);
+/* The prompt out of the file of --file, or of standard input if that is no terminal. */
+td_status td_run_config_read_prompt(td_run_config *c, const td_options *o, td_err *err);
 void td_run_config_clear(td_run_config *c);
 
 /* Takes over what one more word ("--temp=0.5") says, for /set; nothing changes on failure. */
@@ -96,15 +100,22 @@ td_status td_run_router_stats_write(td_outfile *file, const td_engine *engine, t
 
 /* ---- run_answer.c ---- */
 
-typedef struct td_run {
+typedef struct td_run td_run;
+
+/* What is done with the model once it is there.  The exit code. */
+typedef int td_run_talk_fn(td_run *r);
+
+struct td_run {
     td_run_config *config;
+    const td_options *options;
+    td_run_talk_fn *talk;
     td_engine *engine;
     td_engine_info info;
     td_sequence *seq;
     td_run_output output;
     td_outfile logprobs, router_stats; /* not open: none wanted */
     bool answered;                     /* some turn went well: the sequence is worth a session */
-} td_run;
+};
 
 typedef struct td_run_answer {
     td_strbuf text;   /* owned */
@@ -142,6 +153,12 @@ void td_run_line_close(td_run_line *line); /* saves the history; NULL is fine */
 td_run_line_end td_run_line_read(td_run_line *line, const char *prompt, const char **text);
 /* Adds to the history. */
 void td_run_line_remember(td_run_line *line, const char *text);
+
+/* ---- run.c ---- */
+
+/* Takes what the options say, loads the model and talks; NULL: as `run` does, which answers the
+ * prompt of the options or of standard input, or converses.  The exit code. */
+int td_run_with_options(const td_options *o, const char *model, td_run_talk_fn *talk);
 
 /* ---- run_chat.c ---- */
 

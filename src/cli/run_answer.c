@@ -26,9 +26,26 @@ static td_status add_vars(const td_run_config *c, td_strbuf *vars, td_err *err) 
     return td_strbuf_check(vars, "the template variables", err);
 }
 
+/* Appends <think>, unless the prompt ends with it; *prompt is replaced. */
+static td_status add_think(char **prompt, td_err *err) {
+    static const char tag[] = "<think>";
+    size_t n = strlen(*prompt);
+    while (n > 0 && strchr(" \n\r\t", (*prompt)[n - 1])) n--;
+    if (n >= strlen(tag) && memcmp(*prompt + n - strlen(tag), tag, strlen(tag)) == 0) return TD_OK;
+    td_strbuf text = {0};
+    td_strbuf_adds(&text, *prompt);
+    td_strbuf_adds(&text, "<think>\n");
+    td_string_free(*prompt);
+    *prompt = NULL;
+    TD_TRY(td_strbuf_check(&text, "the prompt", err));
+    *prompt = td_strbuf_take(&text);
+    return TD_OK;
+}
+
 td_status td_run_render(const td_run *r, const td_message *messages, int n_message, char **out,
                         td_err *err) {
     td_strbuf vars = {0};
+    *out = NULL;
     td_status status = add_vars(r->config, &vars, err);
     if (status == TD_OK)
         status = td_engine_apply_template(
@@ -36,7 +53,7 @@ td_status td_run_render(const td_run *r, const td_message *messages, int n_messa
             &(td_template_options){.vars_json = vars.text, .source = r->config->template_source},
             out, err);
     td_strbuf_clear(&vars);
-    return status;
+    return status == TD_OK && r->config->force_think ? add_think(out, err) : status;
 }
 
 /* Queues tokens, keeping the beginning that the sequence already holds.  The last one is evaluated

@@ -190,14 +190,22 @@ static td_status take_texts(td_run_config *c, const td_options *o, td_err *err) 
     if (c->raw && c->system)
         return td_fail(err, TD_ERR_ARGUMENT,
                        "--system has no place with --raw, which uses no chat template");
-    if (file) return read_prompt(c, file, err);
-    if (!prompt && !isatty(STDIN_FILENO)) return read_prompt(c, "-", err);
     return TD_OK;
+}
+
+td_status td_run_config_read_prompt(td_run_config *c, const td_options *o, td_err *err) {
+    const char *file = td_options_string(o, "file");
+    if (file) return read_prompt(c, file, err);
+    return !c->prompt && !isatty(STDIN_FILENO) ? read_prompt(c, "-", err) : TD_OK;
 }
 
 static td_status take_template(td_run_config *c, const td_options *o, td_err *err) {
     c->vars = td_options_string(o, "vars");
     c->think = td_options_choice(o, "think");
+    c->force_think = td_options_bool(o, "force-think");
+    if (c->raw && c->force_think)
+        return td_fail(err, TD_ERR_ARGUMENT,
+                       "--force-think has no place with --raw, which uses no chat template");
     if (c->vars && c->vars[strspn(c->vars, " \t\r\n")] != '{')
         return td_fail(err, TD_ERR_ARGUMENT,
                        "--vars: '%.40s' is no JSON object, wanted {\"name\": value, ...}", c->vars);
@@ -212,6 +220,8 @@ static td_status take_template(td_run_config *c, const td_options *o, td_err *er
 static td_status take_engine(td_run_config *c, const td_options *o, td_err *err) {
     TD_TRY(td_cmd_engine_options(o, &c->engine, err));
     c->engine.model_path = c->model;
+    c->engine.weights_path = td_cmd_weights(o, c->model);
+    c->engine.rules_path = td_options_string(o, "rules");
     if (td_options_source(o, "ctx-size") != TD_OPTION_UNSET) {
         const int n_ctx = (int)td_options_int(o, "ctx-size");
         c->engine.n_ctx = n_ctx > 0 ? n_ctx : TD_N_CTX_LARGEST;

@@ -1,4 +1,5 @@
-/* run_options.c - the option tables of `tandem run`; run_config.c reads them. */
+/* run_options.c - the option tables of `tandem run` and `tandem local_chat`; run_config.c reads
+ * them. */
 #include "cli/cmd.h"
 #include "cli/run.h"
 
@@ -50,17 +51,21 @@ static const td_option template_rows[] = {
     {.name = "think", .type = TD_OPTION_CHOICE, .value = "off|on", .env = "TANDEM_THINK",
      .help = "set the template variables enable_thinking and thinking; unset: as the template "
              "likes"},
+    {.name = "force-think", .type = TD_OPTION_BOOL, .value = "[True|False]",
+     .help = "end the prompt with <think>, unless the template does so, and let the model go on "
+             "from there"},
     {.name = "template", .type = TD_OPTION_STRING, .value = "FILE",
      .aliases = "--chat-template-file",
      .help = "use this chat template (Jinja) in place of the model's"},
 };
 /* clang-format on */
-static const td_option_group template_group = {"Chat template", template_rows, 3};
+static const td_option_group template_group = {"Chat template", template_rows, 4};
 
 /* clang-format off */
 static const td_option run_rows[] = {
     {.name = "ctx-size", .short_name = 'c', .type = TD_OPTION_INT, .max = 1 << 24,
-     .value = "N", .env = "TANDEM_CTX_SIZE", .aliases = "--ctx --n-ctx --max-model-len",
+     .value = "N", .env = "TANDEM_CTX_SIZE",
+     .aliases = "--ctx --n-ctx --max-model-len --context-length --cache-lens --max-total-tokens",
      .help = "positions of the context; 0: as many as memory is left for, up to the model's; "
              "unset: the model's, at most 4096"},
     {.name = "on-full", .type = TD_OPTION_CHOICE, .def = "stop", .value = "stop|shift|error",
@@ -80,9 +85,12 @@ static const td_option run_rows[] = {
      .help = "write intermediate tensors whose names match (\"layers.3.*\") as .npy into a folder"},
     {.name = "router-stats", .type = TD_OPTION_STRING, .value = "FILE",
      .help = "write at the end, as JSON, how often each expert of each layer was chosen"},
+    {.name = "rules", .type = TD_OPTION_STRING, .value = "FILE",
+     .aliases = "--optimize-config-path --optimize-rule-path",
+     .help = "place the model's modules by the rules of this YAML file (KTransformers')"},
 };
 /* clang-format on */
-static const td_option_group run_group = {"Context", run_rows, 8};
+static const td_option_group run_group = {"Context", run_rows, 9};
 
 /* clang-format off */
 static const td_option sampler_rows[] = {
@@ -112,7 +120,7 @@ static const td_option sampler_rows[] = {
      .help = "XTC leaves out all tokens that have this probability but the least likely of them; "
              "above 0.5: off"},
     {.name = "repeat-penalty", .type = TD_OPTION_FLOAT, .max = 100, .def = "1", .value = "X",
-     .env = "TANDEM_REPEAT_PENALTY",
+     .env = "TANDEM_REPEAT_PENALTY", .aliases = "--repetition-penalty",
      .help = "weaken tokens seen lately by this factor; 0 or 1: off"},
     {.name = "presence-penalty", .type = TD_OPTION_FLOAT, .min = -100, .max = 100, .def = "0",
      .value = "X", .env = "TANDEM_PRESENCE_PENALTY",
@@ -150,13 +158,17 @@ const td_option_group td_run_sampler_options = {"Sampling", sampler_rows, 18};
 static const td_option_refusal refusals[] = {
     {"-ngl --gpu-layers --n-gpu-layers -sm --split-mode -ts --tensor-split -mg --main-gpu -dev "
      "--device --list-devices -nkvo --no-kv-offload -ot --override-tensor -cmoe --cpu-moe -ncmoe "
-     "--n-cpu-moe --op-offload --no-op-offload",
+     "--n-cpu-moe --op-offload --no-op-offload --kt-num-gpu-experts --kt-gpu-experts-ratio "
+     "--gpu-experts --kt-gpu-prefill-token-threshold --kt-gpu-prefill-threshold "
+     "--kt-expert-placement-strategy --kt-enable-dynamic-expert-update --init-expert-location "
+     "--attention-backend --tp --tp-size --tensor-parallel-size --mem-fraction-static --gpu-split "
+     "--memory-gpu-only --cuda-graph-max-bs --enable-p2p-check",
      "this build computes on the CPU alone"},
     {"-hf -hfr --hf-repo -hff --hf-file -hft --hf-token -mu --model-url -dr --docker-repo "
      "--offline",
      "models are read from files; download it first"},
     {"-tb --threads-batch -C --cpu-mask -Cr --cpu-range --cpu-strict --prio --poll -Cb "
-     "--cpu-mask-batch --numa",
+     "--cpu-mask-batch --numa --numa-nodes --kt-numa-nodes --kt-threadpool-count",
      "one set of threads does all work: --threads"},
     {"-ub --ubatch-size",
      "there is one batch size: --batch"},
@@ -174,10 +186,11 @@ static const td_option_refusal refusals[] = {
      "a conversation begins when there is no prompt and standard input is a terminal"},
     {"-md --model-draft --draft --draft-max --draft-min -lcs -lcd --lookup",
      "speculative decoding is not part of this build"},
-    {"--lora --lora-scaled --control-vector --control-vector-scaled --mmproj --image --audio",
+    {"--lora --lora-scaled --lora-paths --kt-lora-path --kt-expert-lora-path "
+     "--control-vector --control-vector-scaled --mmproj --image --audio",
      "adapters, images and sound are not part of this build"},
     {"--mirostat --mirostat-lr --mirostat-ent --dynatemp-range --dynatemp-exp --top-nsigma "
-     "--top-n-sigma --adaptive-target --samplers --sampler-seq --sampling-seq",
+     "--top-n-sigma --top-a --skew --smoothing-factor --dynamic-temperature --adaptive-target --samplers --sampler-seq --sampling-seq",
      "this sampler is not part of this build; docs/OPTIONS.md, \"Sampling\", says which are, and "
      "in which order"},
     {"--prompt-cache --prompt-cache-all --prompt-cache-ro",
@@ -190,6 +203,26 @@ static const td_option_refusal refusals[] = {
      "--log-timestamps",
      "standard output gets the answer alone; --verbose and --log-file say more, NO_COLOR=1 plain "
      "text"},
+    {"--kt-method",
+     "the types of the weights themselves say how they are computed"},
+    {"--kt-max-deferred-experts-per-token",
+     "no expert is deferred: each layer gets all that its router chose"},
+    {"--record-kt-gpu-expert-distribution",
+     "say --router-stats FILE, which counts how often each expert was chosen"},
+    {"--disable-shared-experts-fusion --enable-shared-experts-fusion",
+     "shared experts are always computed beside the others"},
+    {"--trust-remote-code",
+     "no code of a model is ever run"},
+    {"--architectures",
+     "the model's files say it"},
+    {"--host --port --api-key --ssl-keyfile --ssl-certfile --web --web-cross-domain --model-name "
+     "--served-model-name --max-batch-size --max-running-requests --enable-mixed-chunk "
+     "--backend-type --page-size --sched-strategy --cpu-memory-size-GB --utilization-percentage "
+     "--kvc2-config-dir --log-dir --log-level --backup-count --db-type --db-host --db-port "
+     "--db-name --db-pool-size --db-database --user-secret-key --user-algorithm "
+     "--file-upload-dir --assistant-store-dir --watchdog-timeout --tool-call-parser "
+     "--reasoning-parser",
+     "this build has no server; 'run' and 'local_chat' hold one conversation"},
 };
 /* clang-format on */
 
@@ -199,6 +232,30 @@ const td_option_spec td_run_spec = {
     .summary = "Generates text. With a prompt (-p, -f or a pipe) the answer goes to standard "
                "output; at a terminal without one a conversation begins.",
     .groups = {&td_cmd_model_options, &text_group, &template_group, &run_group,
+               &td_run_sampler_options, &td_cmd_compute_options, &td_cmd_talk_options},
+    .refusals = refusals,
+    .n_refusal = sizeof refusals / sizeof refusals[0],
+    .max_positional = 1,
+};
+
+/* clang-format off */
+static const td_option local_chat_rows[] = {
+    {.name = "mode", .type = TD_OPTION_CHOICE, .def = "normal", .value = "normal|long_context",
+     .help = "taken, and the same: attention is exact in both"},
+    {.name = "use-cuda-graph", .type = TD_OPTION_BOOL, .value = "[True|False]",
+     .help = "taken, and without effect: this build computes on the CPU alone"},
+    {.name = "device", .type = TD_OPTION_STRING, .value = "NAME",
+     .help = "taken, and without effect: this build computes on the CPU alone"},
+};
+/* clang-format on */
+static const td_option_group local_chat_group = {"KTransformers", local_chat_rows, 3};
+
+const td_option_spec td_local_chat_spec = {
+    .command = "local_chat",
+    .arguments = "--model_path FOLDER --gguf_path PATH [options]",
+    .summary = "Answers each line of standard input as a question of its own: KTransformers' "
+               "command of that name, with its options and with those of 'run'.",
+    .groups = {&td_cmd_model_options, &local_chat_group, &text_group, &template_group, &run_group,
                &td_run_sampler_options, &td_cmd_compute_options, &td_cmd_talk_options},
     .refusals = refusals,
     .n_refusal = sizeof refusals / sizeof refusals[0],

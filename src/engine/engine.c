@@ -48,9 +48,15 @@ static td_status read_names(td_engine *e, td_err *err) {
     return TD_OK;
 }
 
+static td_status open_checkpoint(td_engine *e, const td_engine_options *o, td_err *err) {
+    if (o->weights_path)
+        return td_checkpoint_open_with(&e->ckpt, o->model_path, o->weights_path, err);
+    return td_checkpoint_open(&e->ckpt, o->model_path, err);
+}
+
 static td_status open_files(td_engine *e, const td_engine_options *o, td_err *err) {
     const td_model_options model_options = {.materialize = o->materialize_prompt};
-    TD_TRY(td_checkpoint_open(&e->ckpt, o->model_path, err));
+    TD_TRY(open_checkpoint(e, o, err));
     TD_TRY(td_model_open(&e->model, e->ckpt, &model_options, err));
     if (td_checkpoint_has_vocab(e->ckpt)) {
         TD_TRY(td_checkpoint_read_vocab(e->ckpt, &e->vocab, err));
