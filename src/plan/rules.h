@@ -151,12 +151,20 @@ void td_rules_result_clear(td_rules_result *result); /* zeroed is fine */
 /* The entry of a module, or NULL if a rule hides it or the tree lacks it. */
 const td_rules_entry *td_rules_find(const td_rules_result *result, const char *name);
 
-/* matched[i_rule] counts the modules, hidden ones too, that the rule would match if it were alone;
- * seen[i_rule] those among them that a resolve reaches; rules that cannot be tried count nothing.
- * Both arrays are the caller's, [td_rules_n()]; `result` is of the same rules and tree. */
+/* What a rule would match if it were alone. */
+typedef struct td_rules_reach {
+    int n_matched;             /* modules, hidden ones too */
+    int n_seen;                /* those among them that a resolve reaches */
+    int n_class;               /* modules whose class fits, whatever their name */
+    const td_tree_node *first; /* the first match; NULL: none */
+    const td_tree_node *first_seen;
+} td_rules_reach;
+
+/* Fills reach[td_rules_n()], the caller's; `result` is of the same rules and tree.  Rules that
+ * cannot be tried reach nothing. */
 td_status td_rules_count(const td_rules *rules, const td_tree *tree,
                          const td_rules_options *options, const td_rules_result *result,
-                         int *matched, int *seen, td_err *err);
+                         td_rules_reach *reach, td_err *err);
 
 /* ---- why ---- */
 

@@ -9,6 +9,7 @@ enum {
     TD_RULES_MAX_BYTES = 4 << 20,
     TD_RULES_MAX_RULES = 200000,
     TD_RULES_MAX_DEPTH = 64,
+    TD_RULES_MAX_PATTERN = 4096,  /* bytes */
     TD_RULES_MAX_VALUES = 1000000 /* as if every alias were written out */
 };
 

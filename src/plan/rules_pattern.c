@@ -16,6 +16,7 @@ typedef struct translator {
     td_strbuf *out;
     td_err *err;
     bool can_repeat;    /* a quantifier may stand here */
+    bool begun;         /* something other than flags and comments has been seen */
     bool repeated;      /* and if not, because one has just stood */
     int open[MAX_OPEN]; /* numbers of the groups we are in; 0: without one */
     int n_open, n_group;
@@ -131,6 +132,7 @@ static td_status put_member(translator *t) {
         return TD_OK;
     }
     if (c != '\\') {
+        if (c == ':' || c == '.' || c == '=') td_strbuf_addc(t->out, '\\');
         td_strbuf_addc(t->out, c);
         t->i++;
         return TD_OK;
@@ -177,6 +179,15 @@ static size_t identifier_length(const char *s, size_t n) {
     return i;
 }
 
+/* Whether a group of this name has begun before. */
+static bool is_named_before(const translator *t, const char *name, size_t n) {
+    for (size_t i = 0; i + n + 5 <= t->i; i++)
+        if (memcmp(t->p + i, "(?P<", 4) == 0 && memcmp(t->p + i + 4, name, n) == 0 &&
+            t->p[i + 4 + n] == '>')
+            return true;
+    return false;
+}
+
 /* (?P<name> and (?P=name); i stands on the P. */
 static td_status put_named(translator *t) {
     const char sign = peek(t, 1);
@@ -186,6 +197,8 @@ static td_status put_named(translator *t) {
     const char end = sign == '<' ? '>' : ')';
     if (n == 0 || peek(t, 2 + n) != end)
         return refuse(t, "a group's name that is no ASCII identifier");
+    if (sign == '=' && !is_named_before(t, name, n))
+        return refuse(t, "a reference to a group that there is not");
     td_strbuf_adds(t->out, "(?");
     td_strbuf_add(t->out, t->p + t->i, n + 3);
     t->i += n + 3;
@@ -212,7 +225,7 @@ static td_status put_condition(translator *t) {
 
 /* (?i) for all of the pattern, at its front alone, and (?i-s:...); i stands on the first letter. */
 static td_status put_flags(translator *t) {
-    const bool at_front = t->i == 2;
+    const bool at_front = !t->begun;
     bool minus = false;
     td_strbuf_adds(t->out, "(?");
     for (; t->i < t->n && !strchr("):", peek(t, 0)); t->i++) {
@@ -228,6 +241,7 @@ static td_status put_flags(translator *t) {
     if (peek(t, 0) == 0) return refuse(t, "'(' without ')'");
     const bool is_group = t->p[t->i++] == ':';
     td_strbuf_addc(t->out, is_group ? ':' : ')');
+    t->begun = is_group || t->begun;
     if (is_group) return open_group(t, 0);
     if (!at_front || minus) return refuse(t, "flags that are not at the front");
     return TD_OK;
@@ -250,9 +264,10 @@ static td_status put_group(translator *t) {
     t->i += 2;
     const char c = peek(t, 0);
     if (c == '#') return skip_comment(t);
+    if ((is_letter(c) && c != 'P') || c == '-') return put_flags(t);
+    t->begun = true;
     if (c == 'P') return put_named(t);
     if (c == '(') return put_condition(t);
-    if (is_letter(c) || c == '-') return put_flags(t);
     const bool behind = c == '<' && (peek(t, 1) == '=' || peek(t, 1) == '!');
     if (c == 0 || (!strchr(":=!>", c) && !behind)) return refuse(t, "an unknown kind of group");
     td_strbuf_addf(t->out, "(?%c", c);
@@ -300,6 +315,7 @@ static td_status put_literal(translator *t, const char *text) {
 static td_status put_one(translator *t) {
     const char c = peek(t, 0);
     const size_t n_braces = c == '{' ? braces_length(t) : 0;
+    if (c != '(' || peek(t, 1) != '?') t->begun = true;
     switch (c) {
     case 0: return put_literal(t, "\\x{0}");
     case '\\': return put_escape(t);
@@ -323,6 +339,9 @@ static td_status put_one(translator *t) {
 
 td_status td_rules_translate(const char *pattern, size_t n, td_strbuf *out, td_err *err) {
     translator t = {.p = pattern, .n = n, .out = out, .err = err};
+    if (n > TD_RULES_MAX_PATTERN)
+        return td_fail(err, TD_ERR_UNSUPPORTED, "the pattern has %zu bytes, at most %d are read", n,
+                       TD_RULES_MAX_PATTERN);
     while (t.i < n) TD_TRY(put_one(&t));
     if (t.n_open > 0) return refuse(&t, "'(' without ')'");
     return td_strbuf_check(out, "a pattern", err);

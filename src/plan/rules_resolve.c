@@ -220,7 +220,7 @@ typedef struct tallier {
     td_rules_matcher *matcher;
     const td_rules_result *result;
     int i_entry; /* the next entry, for both are in the tree's order */
-    int *matched, *seen;
+    td_rules_reach *reach;
 } tallier;
 
 static td_status count_node(tallier *t, const td_tree_node *node, td_err *err) {
@@ -228,20 +228,22 @@ static td_status count_node(tallier *t, const td_tree_node *node, td_err *err) {
         t->i_entry < t->result->n_entry && t->result->entries[t->i_entry].node == node;
     t->i_entry += is_seen;
     for (int i = 0; i < t->rules->n_rule; i++) {
+        td_rules_reach *reach = &t->reach[i];
         td_rules_verdict verdict;
         TD_TRY(td_rules_matcher_try(t->matcher, i, node, &verdict, err));
-        t->matched[i] += verdict == TD_RULES_MATCHES;
-        t->seen[i] += verdict == TD_RULES_MATCHES && is_seen;
+        reach->n_class += verdict == TD_RULES_MATCHES || verdict == TD_RULES_NAME_NOT_FOUND;
+        if (verdict != TD_RULES_MATCHES) continue;
+        if (reach->n_matched++ == 0) reach->first = node;
+        if (is_seen && reach->n_seen++ == 0) reach->first_seen = node;
     }
     return TD_OK;
 }
 
 td_status td_rules_count(const td_rules *rules, const td_tree *tree,
                          const td_rules_options *options, const td_rules_result *result,
-                         int *matched, int *seen, td_err *err) {
-    tallier t = {.rules = rules, .result = result, .matched = matched, .seen = seen};
-    memset(matched, 0, (size_t)rules->n_rule * sizeof *matched);
-    memset(seen, 0, (size_t)rules->n_rule * sizeof *seen);
+                         td_rules_reach *reach, td_err *err) {
+    tallier t = {.rules = rules, .result = result, .reach = reach};
+    memset(reach, 0, (size_t)rules->n_rule * sizeof *reach);
     TD_TRY(td_rules_matcher_create(&t.matcher, rules, tree, options, err));
     walk w = {0};
     td_status status = walk_push(&w, tree->root, err);

@@ -116,17 +116,15 @@ static void put_result(const td_rules *rules, const td_rules_result *result) {
 static void put_counts(const td_rules *rules, const td_tree *tree, const td_rules_options *options,
                        const td_rules_result *result) {
     const size_t n = (size_t)td_rules_n(rules);
-    int *matched = td_calloc(n, sizeof *matched), *seen = td_calloc(n, sizeof *seen);
+    td_rules_reach *reach = td_calloc(n, sizeof *reach);
     td_err err;
-    if (matched && seen &&
-        td_rules_count(rules, tree, options, result, matched, seen, &err) == TD_OK) {
+    if (reach && td_rules_count(rules, tree, options, result, reach, &err) == TD_OK) {
         printf(", \"matched\": [");
-        for (size_t i = 0; i < n; i++) printf(i > 0 ? ", %d" : "%d", matched[i]);
+        for (size_t i = 0; i < n; i++) printf(i > 0 ? ", %d" : "%d", reach[i].n_matched);
         printf("]");
     }
     printf("}\n");
-    td_free(matched);
-    td_free(seen);
+    td_free(reach);
 }
 
 static int show_resolved(const td_rules_options *options, const char *rules_path,
