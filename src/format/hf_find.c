@@ -119,14 +119,16 @@ static bool same_split(const char *a, const char *b) {
 
 /* Projectors of vision models lie beside the model they belong to. */
 static bool is_gguf_model(const char *name) {
-    return td_name_ends_with(name, ".gguf") && !td_name_starts_with(name, "mmproj");
+    const char *slash = strrchr(name, '/');
+    return td_name_ends_with(name, ".gguf") &&
+           !td_name_starts_with(slash ? slash + 1 : name, "mmproj");
 }
 
-/* The only model among the GGUF files, if there are any. */
-static td_status choose_gguf(td_hf_found *f, td_err *err) {
+/* The only model among the GGUF files of these names, if there are any. */
+static td_status choose_gguf(td_hf_found *f, const td_name_list *names, td_err *err) {
     const char *first = NULL;
-    for (size_t i = 0; i < f->names.n; i++) {
-        const char *name = f->names.names[i];
+    for (size_t i = 0; i < names->n; i++) {
+        const char *name = names->names[i];
         if (!is_gguf_model(name) || (first && same_split(first, name))) continue;
         if (first)
             return td_fail(err, TD_ERR_ARGUMENT,
@@ -140,13 +142,46 @@ static td_status choose_gguf(td_hf_found *f, td_err *err) {
     return f->gguf ? TD_OK : td_fail_nomem(err, "a path", strlen(f->folder));
 }
 
+/* Adds the GGUF files of one folder below as "NAME/FILE"; what is no folder has none. */
+static td_status list_below(const td_hf_found *f, const char *name, td_name_list *below,
+                            td_err *err) {
+    char *path = td_name_join(f->folder, name);
+    if (!path) return td_fail_nomem(err, "a path", strlen(f->folder) + strlen(name));
+    DIR *dir = opendir(path);
+    td_free(path);
+    td_status status = TD_OK;
+    for (struct dirent *entry; dir && status == TD_OK && (entry = readdir(dir));) {
+        if (!is_gguf_model(entry->d_name)) continue;
+        path = td_name_join(name, entry->d_name);
+        status = path ? td_name_list_add(below, path, err)
+                      : td_fail_nomem(err, "a path", strlen(name) + strlen(entry->d_name));
+        td_free(path);
+    }
+    if (dir) closedir(dir);
+    return status;
+}
+
+/* Repositories of GGUF files have a folder for each quantization, of which one was fetched. */
+static td_status choose_gguf_below(td_hf_found *f, td_err *err) {
+    td_name_list below = {0};
+    td_status status = TD_OK;
+    for (size_t i = 0; i < f->names.n && status == TD_OK; i++)
+        if (f->names.names[i][0] != '.') status = list_below(f, f->names.names[i], &below, err);
+    td_name_list_sort(&below);
+    if (status == TD_OK) status = choose_gguf(f, &below, err);
+    td_name_list_clear(&below);
+    return status;
+}
+
 /* No safetensors file was found. */
 static td_status choose_other(td_hf_found *f, td_err *err) {
-    TD_TRY(choose_gguf(f, err));
+    TD_TRY(choose_gguf(f, &f->names, err));
     if (f->gguf) return TD_OK;
     for (size_t i = 0; i < f->names.n; i++)
         if (is_pickle(f->names.names[i])) return fail_pickle(f->folder, f->names.names[i], err);
     if (has(f, TD_HF_CONFIG)) return TD_OK;
+    TD_TRY(choose_gguf_below(f, err));
+    if (f->gguf) return TD_OK;
     return td_fail(err, TD_ERR_IO,
                    "%s: a folder without " TD_HF_CONFIG ", .safetensors or .gguf: wanted a model",
                    f->folder);

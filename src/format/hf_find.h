@@ -22,7 +22,8 @@ typedef struct td_hf_found {
 /* Of a folder the weights are model.safetensors, else the files that model.safetensors.index.json
  * names, else all .safetensors files.  A path that names one of them, the index or config.json
  * stands for the folder; one that names another .safetensors file or index stands for it alone.  In
- * a folder without any, the one GGUF file (or set of split ones) is the model.  On failure *found
+ * a folder without any, the one GGUF file (or set of split ones) is the model; without config.json,
+ * too, the one in the folders below.  On failure *found
  * is cleared. */
 td_status td_hf_find(td_hf_found *found, const char *path, td_err *err);
 /* The same for the configuration alone: `path` is a folder that has one, or its config.json, and no

@@ -7,25 +7,32 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "format/checkpoint.h"
+#include "support/gguf_builder.h"
 #include "support/hf_folder.h"
 
-static td_status open_and_close(const char *path, td_err *err) {
+/* `weights` NULL: they lie in the folder; else the vocabulary is read, too. */
+static td_status open_and_close(const char *path, const char *weights, td_err *err) {
     td_checkpoint *ckpt;
-    const td_status status = td_checkpoint_open(&ckpt, path, err);
+    td_vocab vocab = {0};
+    td_status status = weights ? td_checkpoint_open_with(&ckpt, path, weights, err)
+                               : td_checkpoint_open(&ckpt, path, err);
     if (status != TD_OK) assert_null(ckpt);
+    if (status == TD_OK && weights) status = td_checkpoint_read_vocab(ckpt, &vocab, err);
+    td_vocab_clear(&vocab);
     td_checkpoint_close(ckpt);
     return status;
 }
 
-static void fail_each(const char *path) {
+static void fail_each_with(const char *path, const char *weights) {
     td_err err = {0};
-    if (open_and_close(path, &err) != TD_OK) fail_msg("without a fault: %s", err.msg);
+    if (open_and_close(path, weights, &err) != TD_OK) fail_msg("without a fault: %s", err.msg);
     for (int64_t n = 1;; n++) {
         td_alloc_fault_set(n);
-        const td_status status = open_and_close(path, &err);
+        const td_status status = open_and_close(path, weights, &err);
         const bool reached = td_alloc_fault_count() >= n;
         td_alloc_fault_set(0);
         if (!reached) {
@@ -38,6 +45,8 @@ static void fail_each(const char *path) {
             fail_msg("allocation %lld: %s: %s", (long long)n, td_status_text(status), err.msg);
     }
 }
+
+static void fail_each(const char *path) { fail_each_with(path, NULL); }
 
 /* Every kind of quantized weight. */
 static void test_quantized(void **state) {
@@ -69,10 +78,35 @@ static void test_shards(void **state) {
     hf_remove(&f);
 }
 
+/* A folder of configuration and tokenizer, the weights a folder below. */
+static void test_elsewhere(void **state) {
+    (void)state;
+    hf_folder config, weights;
+    gguf_builder b = {0};
+    hf_make(&config);
+    hf_make(&weights);
+    hf_put(&config, "config.json", "{\"a\": 1}");
+    hf_put(
+        &config, "tokenizer.json",
+        "{\"model\": {\"type\": \"WordLevel\", \"unk_token\": \"b\", \"vocab\": {\"a\": 0, \"b\": "
+        "1}}}");
+    gguf_add_string(&b, "tokenizer.chat_template", "x");
+    gguf_add_tensor(&b, "g", TD_DTYPE_F32, 1, (int64_t[]){1}, &(float){1}, 4);
+    assert_int_equal(mkdir(hf_path(&weights, "Q8"), 0777), 0);
+    assert_int_equal(gguf_write(&b, hf_path(&weights, "Q8/m.gguf")), 0);
+    gguf_builder_clear(&b);
+    fail_each_with(config.path, weights.path);
+    unlink(hf_path(&weights, "Q8/m.gguf"));
+    rmdir(hf_path(&weights, "Q8"));
+    hf_remove(&config);
+    hf_remove(&weights);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_quantized),
         cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "format/checkpoint.h"
 #include "tensor/quantize.h"
@@ -49,6 +50,23 @@ static void put_gguf(hf_folder *f, const char *file) {
     gguf_add_tensor(&b, "g", TD_DTYPE_F32, 1, (int64_t[]){1}, &one, 4);
     assert_int_equal(gguf_write(&b, hf_path(f, file)), 0);
     gguf_builder_clear(&b);
+}
+
+static td_status open_with(td_checkpoint **ckpt, const char *folder, const char *weights,
+                           td_err *err) {
+    *ckpt = (td_checkpoint *)err;
+    *err = (td_err){0};
+    const td_status status = td_checkpoint_open_with(ckpt, folder, weights, err);
+    if (status != TD_OK) assert_null(*ckpt);
+    return status;
+}
+
+static void check_refused_with(const char *folder, const char *weights, const char *says) {
+    td_checkpoint *ckpt;
+    td_err err;
+    const td_status status = open_with(&ckpt, folder, weights, &err);
+    if (status == TD_OK || !strstr(err.msg, says) || !strstr(err.msg, "/tmp/td_hf_"))
+        fail_msg("wanted '%s', got status %d, '%s'", says, (int)status, err.msg);
 }
 
 /* ---- which files ---- */
@@ -136,6 +154,7 @@ static void test_gguf_in_folder(void **state) {
     td_checkpoint_close(ckpt);
     put_gguf(&f, "n.gguf");
     check_refused(f.path, "'m.gguf' and 'n.gguf' among them");
+    check_refused_with(f.path, f.path, "'m.gguf' and 'n.gguf' among them");
     hf_empty(&f);
     for (int i = 1; i <= 2; i++) {
         char file[64];
@@ -150,6 +169,176 @@ static void test_gguf_in_folder(void **state) {
     assert_int_equal(td_checkpoint_n_file(ckpt), 2);
     td_checkpoint_close(ckpt);
     hf_remove(&f);
+}
+
+/* One quantization out of a repository of many lies in a folder of its own. */
+static void test_gguf_below(void **state) {
+    (void)state;
+    hf_folder f;
+    hf_make(&f);
+    assert_int_equal(mkdir(hf_path(&f, "Q4"), 0777), 0);
+    assert_int_equal(mkdir(hf_path(&f, "Q8"), 0777), 0);
+    check_refused(f.path, "a folder without config.json, .safetensors or .gguf");
+    put_gguf(&f, "Q8/mmproj-m.gguf");
+    put_gguf(&f, "Q8/m.gguf");
+    td_checkpoint *ckpt = open_path(f.path);
+    assert_int_equal(td_checkpoint_get_kind(ckpt), TD_CHECKPOINT_GGUF);
+    td_checkpoint_close(ckpt);
+    put_gguf(&f, "Q4/m.gguf");
+    check_refused(f.path, "'Q4/m.gguf' and 'Q8/m.gguf' among them");
+    for (int i = 0; i < 3; i++) {
+        static const char *const files[] = {"Q8/mmproj-m.gguf", "Q8/m.gguf", "Q4/m.gguf"};
+        unlink(hf_path(&f, files[i]));
+    }
+    rmdir(hf_path(&f, "Q4"));
+    rmdir(hf_path(&f, "Q8"));
+    hf_remove(&f);
+}
+
+/* ---- weights elsewhere ---- */
+
+static const char *string_of(const td_checkpoint *ckpt, const char *key, char out[32]) {
+    td_string s;
+    assert_int_equal(td_checkpoint_get_string(ckpt, key, true, &s, NULL), TD_OK);
+    assert_in_range(s.n, 0, 31);
+    memcpy(out, s.text, s.n);
+    out[s.n] = 0;
+    return out;
+}
+
+static const char word_tokenizer[] =
+    "{\"model\": {\"type\": \"WordLevel\", \"unk_token\": \"b\", \"vocab\": {\"a\": 0, \"b\": 1}}}";
+
+/* GGUF's metadata count, the folder's stand beside them; its own weights are not looked at. */
+static void test_gguf_elsewhere(void **state) {
+    (void)state;
+    hf_folder config, weights;
+    td_checkpoint *ckpt;
+    td_err err;
+    td_vocab vocab;
+    char text[32];
+    hf_make(&config);
+    hf_make(&weights);
+    hf_put(&config, "config.json", "{\"model_type\": \"x\"}");
+    hf_put(&config, "model.safetensors", "not weights");
+    put_gguf(&weights, "m.gguf");
+    for (int way = 0; way < 2; way++) { /* by the folder and by the file */
+        char path[64];
+        snprintf(path, sizeof path, "%s%s", weights.path, way ? "/m.gguf" : "");
+        if (open_with(&ckpt, config.path, path, &err) != TD_OK) fail_msg("%s", err.msg);
+        assert_int_equal(td_checkpoint_get_kind(ckpt), TD_CHECKPOINT_GGUF);
+        assert_string_equal(string_of(ckpt, "general.name", text), "Some name");
+        assert_string_equal(string_of(td_checkpoint_beside(ckpt), "model_type", text), "x");
+        assert_int_equal(td_checkpoint_n_tensor(td_checkpoint_beside(ckpt)), 0);
+        assert_false(td_checkpoint_has_vocab(ckpt));
+        td_checkpoint_close(ckpt);
+    }
+    hf_put(&config, "tokenizer.json", word_tokenizer);
+    assert_int_equal(open_with(&ckpt, hf_path(&config, "config.json"), weights.path, &err), TD_OK);
+    assert_true(td_checkpoint_has_vocab(ckpt));
+    if (td_checkpoint_read_vocab(ckpt, &vocab, &err) != TD_OK) fail_msg("%s", err.msg);
+    assert_int_equal(vocab.n_token, 2);
+    assert_null(vocab.chat_template);
+    td_vocab_clear(&vocab);
+    td_checkpoint_close(ckpt);
+
+    check_refused_with("/tmp/td_hf_none", weights.path, "cannot open '/tmp/td_hf_none'");
+    check_refused_with(hf_path(&weights, "m.gguf"), weights.path, "a file: with weights in");
+    check_refused_with(weights.path, weights.path, "a folder without config.json: wanted");
+    check_refused_with(config.path, "/tmp/td_hf_none", "cannot open '/tmp/td_hf_none'");
+    hf_put(&weights, "config.json", "{");
+    check_refused_with(weights.path, weights.path, "/config.json: ");
+    hf_remove(&config);
+    hf_remove(&weights);
+}
+
+/* A template that the folder lacks is taken from the GGUF file. */
+static void test_template_of_gguf(void **state) {
+    (void)state;
+    hf_folder f;
+    td_checkpoint *ckpt;
+    td_err err;
+    td_vocab vocab;
+    gguf_builder b = {0};
+    hf_make(&f);
+    hf_put(&f, "config.json", "{}");
+    hf_put(&f, "tokenizer.json", word_tokenizer);
+    gguf_add_string(&b, "tokenizer.chat_template", "of GGUF");
+    gguf_add_tensor(&b, "g", TD_DTYPE_F32, 1, (int64_t[]){1}, &(float){1}, 4);
+    assert_int_equal(gguf_write(&b, hf_path(&f, "m.gguf")), 0);
+    gguf_builder_clear(&b);
+    for (int i = 0; i < 2; i++) {
+        if (i == 1) hf_put(&f, "chat_template.jinja", "of the folder");
+        assert_int_equal(open_with(&ckpt, f.path, f.path, &err), TD_OK);
+        if (td_checkpoint_read_vocab(ckpt, &vocab, &err) != TD_OK) fail_msg("%s", err.msg);
+        assert_string_equal(vocab.chat_template, i == 0 ? "of GGUF" : "of the folder");
+        td_vocab_clear(&vocab);
+        td_checkpoint_close(ckpt);
+    }
+    hf_remove(&f);
+}
+
+/* Safetensors take the folder's configuration where they have none, for their scales too. */
+static void test_safetensors_elsewhere(void **state) {
+    (void)state;
+    hf_folder config, weights;
+    td_checkpoint *ckpt;
+    td_err err;
+    char text[32];
+    hf_make(&config);
+    hf_make(&weights);
+    hf_put(&config, "config.json",
+           "{\"model_type\": \"x\", \"quantization_config\": {"
+           "\"quant_method\": \"fp8\", \"weight_block_size\": [2, 128]}}");
+    check_refused_with(config.path, config.path, "no weights");
+    st_builder b = {0};
+    uint8_t eights[4 * 128] = {0};
+    st_add(&b, "a.weight", "F8_E4M3", "[4, 128]", eights, sizeof eights);
+    st_add(&b, "a.weight_scale_inv", "F32", "[2, 1]", (const float[]){1, 2}, 8);
+    assert_int_equal(st_write(&b, hf_path(&weights, "w.safetensors")), 0);
+    st_clear(&b);
+    if (open_with(&ckpt, config.path, weights.path, &err) != TD_OK) fail_msg("%s", err.msg);
+    assert_int_equal(td_checkpoint_get_kind(ckpt), TD_CHECKPOINT_HF);
+    assert_string_equal(string_of(ckpt, "model_type", text), "x");
+    assert_int_equal(td_checkpoint_tensor(ckpt, "a.weight")->source->scale_rows, 2);
+    int64_t v;
+    assert_int_equal(td_checkpoint_get_int(ckpt, "model_type", true, 0, 9, &v, &err),
+                     TD_ERR_FORMAT);
+    assert_non_null(strstr(err.msg, "/config.json: key 'model_type'"));
+    td_checkpoint_close(ckpt);
+
+    hf_put(&weights, "config.json", "{\"model_type\": \"y\"}"); /* then it is theirs */
+    assert_int_equal(open_with(&ckpt, config.path, weights.path, &err), TD_ERR_FORMAT);
+    assert_non_null(strstr(err.msg, "a.weight_scale_inv"));
+    unlink(hf_path(&weights, "w.safetensors"));
+    put_weights(&weights, "v.safetensors", "b");
+    assert_int_equal(open_with(&ckpt, config.path, weights.path, &err), TD_OK);
+    assert_string_equal(string_of(ckpt, "model_type", text), "y");
+    assert_string_equal(string_of(td_checkpoint_beside(ckpt), "model_type", text), "x");
+    td_checkpoint_close(ckpt);
+    hf_remove(&config);
+    hf_remove(&weights);
+}
+
+/* Folders that KTransformers makes. */
+static void test_merged(void **state) {
+    (void)state;
+    static const char *const rows[][2] = {
+        {"blk.0.ffn_up_exps.ggml_type",       "has merged"               },
+        {"blk.3.ffn_up_exps.7.numa.1.weight", "has packed for NUMA nodes"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        hf_folder f;
+        hf_make(&f);
+        hf_put(&f, "config.json", "{}");
+        put_weights(&f, "model.safetensors", rows[i][0]);
+        td_checkpoint *ckpt = open_path(f.path);
+        const char *why = td_checkpoint_unsupported(ckpt);
+        if (!why || !strstr(why, rows[i][0]) || !strstr(why, rows[i][1]))
+            fail_msg("'%s' says '%s'", rows[i][0], why ? why : "nothing");
+        td_checkpoint_close(ckpt);
+        hf_remove(&f);
+    }
 }
 
 /* ---- shards ---- */
@@ -671,6 +860,11 @@ int main(void) {
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_config_only),
         cmocka_unit_test(test_gguf_in_folder),
+        cmocka_unit_test(test_gguf_below),
+        cmocka_unit_test(test_gguf_elsewhere),
+        cmocka_unit_test(test_template_of_gguf),
+        cmocka_unit_test(test_safetensors_elsewhere),
+        cmocka_unit_test(test_merged),
         cmocka_unit_test(test_shards),
         cmocka_unit_test(test_bad_index),
         cmocka_unit_test(test_config_values),
