@@ -76,20 +76,30 @@ static td_status set_sampling(td_run *r, td_err *err) {
 
 /* ---- questions ---- */
 
-/* One line of a pipe, without its newline.  It is not cut at a NUL, which ask() refuses. */
-static td_run_line_end read_pipe(local_chat *c, const char **line) {
+/* One line of a pipe, without its newline.  One that memory does not hold ends the pipe. */
+static td_run_line_end read_pipe(local_chat *c, const char **line, size_t *n) {
     int byte = EOF;
-    c->read.n = 0;
-    while (!td_interrupt_seen() && (byte = getchar()) != EOF && byte != '\n')
+    td_strbuf_clear_text(&c->read);
+    while (!td_interrupt_seen() && !c->read.failed && (byte = getchar()) != EOF && byte != '\n')
         td_strbuf_addc(&c->read, (char)byte);
     if (td_interrupt_seen()) return TD_RUN_LINE_INTERRUPTED;
     if (byte == EOF && c->read.n == 0) return TD_RUN_LINE_EOF;
+    td_err err;
+    if (td_strbuf_check(&c->read, "a line of standard input", &err) != TD_OK) {
+        (void)td_cmd_fail(&err);
+        c->failed = true;
+        return TD_RUN_LINE_INTERRUPTED;
+    }
     *line = c->read.n > 0 ? c->read.text : "";
+    *n = c->read.n;
     return TD_RUN_LINE_READ;
 }
 
-static td_run_line_end read_line(local_chat *c, const char *prompt, const char **line) {
-    return c->line ? td_run_line_read(c->line, prompt, line) : read_pipe(c, line);
+static td_run_line_end read_line(local_chat *c, const char *prompt, const char **line, size_t *n) {
+    if (!c->line) return read_pipe(c, line, n);
+    const td_run_line_end how = td_run_line_read(c->line, prompt, line);
+    if (how == TD_RUN_LINE_READ) *n = strlen(*line);
+    return how;
 }
 
 /* Cuts """ off the end of the text from `from` on; false: it is not there. */
@@ -103,20 +113,21 @@ static bool cut_quotes(td_strbuf *text, size_t from) {
 /* What the user enters: a line, or several in """. */
 static td_run_line_end read_text(local_chat *c) {
     const char *line;
-    c->text.n = 0;
-    td_run_line_end how = read_line(c, "Chat: ", &line);
+    size_t n;
+    td_strbuf_clear_text(&c->text);
+    td_run_line_end how = read_line(c, "Chat: ", &line, &n);
     if (how != TD_RUN_LINE_READ) return how;
     if (c->line) td_run_line_remember(c->line, line);
     const bool block = strncmp(line, "\"\"\"", 3) == 0;
-    td_strbuf_adds(&c->text, block ? line + 3 : line);
+    td_strbuf_add(&c->text, block ? line + 3 : line, block ? n - 3 : n);
     size_t from = 0;
     while (block && !cut_quotes(&c->text, from)) {
         td_strbuf_addc(&c->text, '\n');
         from = c->text.n;
-        how = read_line(c, "", &line);
+        how = read_line(c, "", &line, &n);
         if (how == TD_RUN_LINE_EOF) break;
         if (how != TD_RUN_LINE_READ) return how;
-        td_strbuf_adds(&c->text, line);
+        td_strbuf_add(&c->text, line, n);
     }
     return TD_RUN_LINE_READ;
 }
