@@ -35,9 +35,11 @@ static const td_option rows[] = {
      .help = "stop texts"},
     {.name = "dump", .type = TD_OPTION_PAIR, .value = "PATTERN DIR",
      .help = "dump"},
+    {.name = "use-graph", .type = TD_OPTION_BOOL, .value = "[True|False]",
+     .help = "graph"},
 };
 /* clang-format on */
-static const td_option_group group = {"Group", rows, 8};
+static const td_option_group group = {"Group", rows, 9};
 /* clang-format off */
 static const td_option other_rows[] = {
     {.name = "chunks", .type = TD_OPTION_INT, .max = 10, .value = "N", .env = "TANDEM_CHUNKS",
@@ -138,6 +140,36 @@ static void test_spellings(void **state) {
         assert_int_equal(parse(&o, cases[i].words, NULL, NULL, &err), TD_OK);
         assert_int_equal(td_options_int(&o, "ctx-size"), cases[i].ctx);
         assert_int_equal(td_options_bool(&o, "raw"), cases[i].raw);
+        td_options_clear(&o);
+    }
+}
+
+/* "--use_graph True", as Python's programs write it: only where the row says so, and only a word
+ * that is on or off. */
+static void test_word_after_switch(void **state) {
+    (void)state;
+    const struct {
+        const char *words[MAX_WORDS];
+        bool on;
+        int n_positional;
+    } cases[] = {
+        {{"--use-graph"},                        true,  0},
+        {{"--use_graph", "True"},                true,  0},
+        {{"--use_graph", "False"},               false, 0},
+        {{"--use_graph", "0"},                   false, 0},
+        {{"--use_graph=False"},                  false, 0},
+        {{"--use_graph", "Falsehood"},           true,  1},
+        {{"--use_graph", "--raw"},               true,  0},
+        {{"--no-use-graph", "True"},             false, 1},
+        {{"--use_graph", "False", "--", "True"}, false, 1},
+        {{"--raw", "True"},                      false, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        td_options o;
+        td_err err;
+        if (parse(&o, cases[i].words, NULL, NULL, &err) != TD_OK) fail_msg("%zu: %s", i, err.msg);
+        assert_int_equal(td_options_bool(&o, "use-graph"), cases[i].on);
+        assert_int_equal(o.n_positional, cases[i].n_positional);
         td_options_clear(&o);
     }
 }
@@ -460,19 +492,13 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_spellings),
-        cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_long_list),
-        cmocka_unit_test(test_help_needs_nothing_else),
-        cmocka_unit_test(test_precedence),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_missing_argument),
-        cmocka_unit_test(test_overlong_words),
-        cmocka_unit_test(test_help_text),
-        cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_environment_names),
-        cmocka_unit_test(test_user_path),
+        cmocka_unit_test(test_defaults),          cmocka_unit_test(test_spellings),
+        cmocka_unit_test(test_word_after_switch), cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_long_list),         cmocka_unit_test(test_help_needs_nothing_else),
+        cmocka_unit_test(test_precedence),        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_missing_argument),  cmocka_unit_test(test_overlong_words),
+        cmocka_unit_test(test_help_text),         cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_environment_names), cmocka_unit_test(test_user_path),
         cmocka_unit_test(test_config_file),
 #ifdef TD_FAULTS
         cmocka_unit_test(test_out_of_memory),
