@@ -4,14 +4,16 @@
 
 #include "plan/plan_int.h"
 
-/* Modules of the same name, operator, device, type and reason in consecutive layers. */
+/* Modules of the same name, operator, device and reason in consecutive layers; their types may
+ * differ. */
 typedef struct group {
     const td_plan_item *item; /* the first one */
     const char *suffix;       /* its name without "model.layers.3." */
     int first, last;          /* layers; -1: outside */
     int n_more;               /* groups of the same parent that were put with it */
     uint64_t bytes;
-    bool merged; /* into an earlier one */
+    int dtypes[3], n_dtype; /* the first ones met */
+    bool merged;            /* into an earlier one */
 } group;
 
 static const double GIB = 1073741824.0;
@@ -27,9 +29,14 @@ static bool same_text(const char *a, const char *b) {
 }
 
 static bool same_fate(const td_plan_item *a, const td_plan_item *b) {
-    return a->device == b->device && a->dtype == b->dtype && a->i_rule == b->i_rule &&
-           same_text(a->op, b->op) && same_text(a->note, b->note) &&
-           same_text(a->check.reason, b->check.reason);
+    return a->device == b->device && a->i_rule == b->i_rule && same_text(a->op, b->op) &&
+           same_text(a->note, b->note) && same_text(a->check.reason, b->check.reason);
+}
+
+static void add_dtype(group *g, int dtype) {
+    for (int i = 0; i < g->n_dtype; i++)
+        if (g->dtypes[i] == dtype) return;
+    if (g->n_dtype < 3) g->dtypes[g->n_dtype++] = dtype;
 }
 
 static int make_groups(const td_plan *p, group *groups) {
@@ -49,6 +56,7 @@ static int make_groups(const td_plan *p, group *groups) {
         }
         groups[g].last = layer;
         groups[g].bytes += item->bytes;
+        add_dtype(&groups[g], item->dtype);
     }
     return n;
 }
@@ -71,6 +79,7 @@ static void merge_brothers(group *groups, int n) {
             groups[j].merged = true;
             groups[i].n_more++;
             groups[i].bytes += groups[j].bytes;
+            for (int k = 0; k < groups[j].n_dtype; k++) add_dtype(&groups[i], groups[j].dtypes[k]);
         }
 }
 
@@ -126,11 +135,14 @@ static void print_group(const td_plan *p, const group *groups, int n, int i, int
         snprintf(layers, sizeof layers, "%d", g->first);
     add_names(groups, n, i, &names);
     add_source(p, g->item, &source);
-    const char *dtype = g->item->dtype >= 0 ? td_dtype_name(g->item->dtype) : "-";
+    char types[64] = "";
+    for (int k = 0, n_text = 0; k < g->n_dtype && n_text < 48; k++)
+        n_text += snprintf(types + n_text, sizeof types - (size_t)n_text, "%s%s", k ? " " : "",
+                           g->dtypes[k] >= 0 ? td_dtype_name(g->dtypes[k]) : "-");
     td_strbuf_addf(out, "%-7s ", layers);
-    add_cut(names.text ? names.text : "", width > 110 ? width - 70 : 40, out);
-    td_strbuf_addf(out, " %-15s %-7s %-8s %9.2f  %s\n", g->item->op,
-                   p->devices[g->item->device].name, dtype, (double)g->bytes / GIB,
+    add_cut(names.text ? names.text : "", width > 114 ? width - 74 : 40, out);
+    td_strbuf_addf(out, " %-15s %-7s %-12s %8.2f  %s\n", g->item->op,
+                   p->devices[g->item->device].name, types, (double)g->bytes / GIB,
                    source.text ? source.text : "");
     td_strbuf_clear(&names);
     td_strbuf_clear(&source);
@@ -192,8 +204,8 @@ void td_plan_print(const td_plan *p, int width, td_strbuf *out) {
     }
     const int n = make_groups(p, groups);
     merge_brothers(groups, n);
-    const int name_width = width > 110 ? width - 70 : 40;
-    td_strbuf_addf(out, "%-7s %-*s %-15s %-7s %-8s %9s  %s\n", "layers", name_width, "modules",
+    const int name_width = width > 114 ? width - 74 : 40;
+    td_strbuf_addf(out, "%-7s %-*s %-15s %-7s %-12s %8s  %s\n", "layers", name_width, "modules",
                    "operator", "device", "type", "GiB", "by");
     for (int i = 0; i < n; i++)
         if (!groups[i].merged) print_group(p, groups, n, i, width, out);
