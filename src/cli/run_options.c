@@ -172,11 +172,11 @@ static const td_option_refusal refusals[] = {
      "one set of threads does all work: --threads"},
     {"-ub --ubatch-size",
      "there is one batch size: --batch"},
-    {"-fa --flash-attn",
+    {"-fa --flash-attn --no-flash-attn",
      "attention has one form here, and it needs no option"},
     {"--mlock --mmap --no-mmap --load-mode -dio --direct-io --no-repack --repack --check-tensors",
      "files are always mapped and weights always checked and packed"},
-    {"--rope-scaling --rope-scale --rope-freq-base --rope-freq-scale --yarn-orig-ctx "
+    {"--rope-scaling --rope-scale --rope-alpha --rope-freq-base --rope-freq-scale --yarn-orig-ctx "
      "--yarn-ext-factor --yarn-attn-factor --yarn-beta-slow --yarn-beta-fast --override-kv",
      "the model file alone says how positions are encoded"},
     {"--jinja --no-jinja --chat-template --reasoning-format --reasoning-budget -rea --reasoning",
@@ -184,13 +184,15 @@ static const td_option_refusal refusals[] = {
     {"-i --interactive --interactive-first -if -mli --multiline-input -st --single-turn "
      "--in-prefix --in-suffix",
      "a conversation begins when there is no prompt and standard input is a terminal"},
-    {"-md --model-draft --draft --draft-max --draft-min -lcs -lcd --lookup",
+    {"-md --model-draft --draft --draft-max --draft-min -lcs -lcd --lookup --draft-model-dir "
+     "--no-draft-scale --ngram-decoding",
      "speculative decoding is not part of this build"},
     {"--lora --lora-scaled --lora-paths --kt-lora-path --kt-expert-lora-path "
      "--control-vector --control-vector-scaled --mmproj --image --audio",
      "adapters, images and sound are not part of this build"},
     {"--mirostat --mirostat-lr --mirostat-ent --dynatemp-range --dynatemp-exp --top-nsigma "
-     "--top-n-sigma --top-a --skew --smoothing-factor --dynamic-temperature --adaptive-target --samplers --sampler-seq --sampling-seq",
+     "--top-n-sigma --top-a --skew --smoothing-factor --dynamic-temperature --adaptive-target "
+     "--samplers --sampler-seq --sampling-seq",
      "this sampler is not part of this build; docs/OPTIONS.md, \"Sampling\", says which are, and "
      "in which order"},
     {"--prompt-cache --prompt-cache-all --prompt-cache-ro",
@@ -211,10 +213,17 @@ static const td_option_refusal refusals[] = {
      "say --router-stats FILE, which counts how often each expert was chosen"},
     {"--disable-shared-experts-fusion --enable-shared-experts-fusion",
      "shared experts are always computed beside the others"},
+    {"--cache-8bit --cache-q4",
+     "say --kv-type q8_0 or q4_0"},
+    {"--json-mode",
+     "say --json-schema '{}'"},
+    {"--experts-per-token --architectures --model-dir",
+     "the model's files say it"},
+    {"--length --low-mem --load-q4 --fast-safetensors --modes --username --botname "
+     "--response-chunk --no-code-formatting --print-timings --amnesia --healing --ban-strings",
+     "a leftover of ExLlamaV2, which has no effect in KTransformers either"},
     {"--trust-remote-code",
      "no code of a model is ever run"},
-    {"--architectures",
-     "the model's files say it"},
     {"--host --port --api-key --ssl-keyfile --ssl-certfile --web --web-cross-domain --model-name "
      "--served-model-name --max-batch-size --max-running-requests --enable-mixed-chunk "
      "--backend-type --page-size --sched-strategy --cpu-memory-size-GB --utilization-percentage "

@@ -217,5 +217,16 @@ for c in run local_chat; do
     done
 done
 
+# ---- the page: every flag that it names is known ----
+page=${TANDEM_SOURCE_DIR:-$(cd "$(dirname "$0")/../.." && pwd)}/docs/KTRANSFORMERS.md
+: >"$tmp/unknown"
+for flag in $(grep -o -e '`--[a-zA-Z][a-zA-Z0-9_-]*[` ]' "$page" | tr -d '` ' | sort -u); do
+    "$TANDEM" local_chat "$flag" >"$tmp/out" 2>"$tmp/err" </dev/null
+    [ $? -eq 2 ] && ! grep -q 'unknown option' "$tmp/err" || echo "$flag" >>"$tmp/unknown"
+done
+cp "$tmp/unknown" "$tmp/err"
+[ -s "$page" ] && [ ! -s "$tmp/unknown" ]
+verdict $? "docs/KTRANSFORMERS.md names flags that there are"
+
 echo "1..$n"
 exit $status
