@@ -11,12 +11,11 @@ typedef struct pair {
 } pair;
 
 static td_status fail_pair(const td_checkpoint *ckpt, const pair *p, td_err *err) {
-    return td_fail(
-        err, TD_ERR_FORMAT,
-        "%s has %d %s, the configuration of '%s' %d: wanted weights and configuration of "
-        "one model",
-        td_checkpoint_path(ckpt), p->of_weights, p->what,
-        td_checkpoint_path(td_checkpoint_beside(ckpt)), p->of_folder);
+    return td_fail(err, TD_ERR_FORMAT,
+                   "%s: %d %s, but %d in the configuration of '%s': wanted weights and "
+                   "configuration of one model",
+                   td_checkpoint_path(ckpt), p->of_weights, p->what, p->of_folder,
+                   td_checkpoint_path(td_checkpoint_beside(ckpt)));
 }
 
 /* The embedding table may have fewer rows than the configuration says, for converters leave out

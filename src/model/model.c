@@ -112,14 +112,33 @@ static td_status find_arch(const td_checkpoint *ckpt, const td_arch **out, td_er
     return *out ? TD_OK : unknown_arch(ckpt, key, name, err);
 }
 
+/* Does the message begin with this path, or with a file below it? */
+static bool begins_with(const char *msg, const char *path) {
+    const size_t n = path ? strlen(path) : 0;
+    return n > 0 && strncmp(msg, path, n) == 0 && (msg[n] == ':' || msg[n] == '/');
+}
+
+/* Puts the file's name in front of a message, unless format/ has done so. */
+static td_status name_file(const td_checkpoint *ckpt, td_status status, td_err *err) {
+    const char *path = td_checkpoint_path(ckpt);
+    const td_checkpoint *beside = td_checkpoint_beside(ckpt);
+    bool named =
+        err && (begins_with(err->msg, path) || begins_with(err->msg, td_checkpoint_folder(ckpt)));
+    for (int i = 0; err && !named && i < td_checkpoint_n_file(ckpt); i++)
+        named = begins_with(err->msg, td_checkpoint_file(ckpt, i));
+    if (err && beside) named = named || begins_with(err->msg, td_checkpoint_path(beside));
+    return named ? status : td_fail_in(err, status, "%s", path);
+}
+
 /* The weights' own metadata count; the other configuration must say the same. */
 static td_status check_beside(const td_model *m, td_err *err) {
     const td_checkpoint *beside = td_checkpoint_beside(m->ckpt);
     const td_arch *arch;
     td_config config;
     if (!beside) return TD_OK;
-    TD_TRY(find_arch(beside, &arch, err));
-    TD_TRY(arch->read_config(&config, beside, err));
+    td_status status = find_arch(beside, &arch, err);
+    if (status == TD_OK) status = arch->read_config(&config, beside, err);
+    if (status != TD_OK) return name_file(beside, status, err);
     return td_model_check_beside(m, &config, err);
 }
 
@@ -136,22 +155,6 @@ static td_status open_model(td_model *m, td_err *err) {
     }
     TD_TRY(m->arch->build_modules(m, err));
     return check_beside(m, err);
-}
-
-/* Does the message begin with this path, or with a file below it? */
-static bool begins_with(const char *msg, const char *path) {
-    const size_t n = path ? strlen(path) : 0;
-    return n > 0 && strncmp(msg, path, n) == 0 && (msg[n] == ':' || msg[n] == '/');
-}
-
-/* Puts the file's name in front of a message, unless format/ has done so. */
-static td_status name_file(const td_checkpoint *ckpt, td_status status, td_err *err) {
-    const char *path = td_checkpoint_path(ckpt);
-    bool named =
-        err && (begins_with(err->msg, path) || begins_with(err->msg, td_checkpoint_folder(ckpt)));
-    for (int i = 0; err && !named && i < td_checkpoint_n_file(ckpt); i++)
-        named = begins_with(err->msg, td_checkpoint_file(ckpt, i));
-    return named ? status : td_fail_in(err, status, "%s", path);
 }
 
 td_status td_model_open(td_model **out, const td_checkpoint *ckpt, const td_model_options *options,

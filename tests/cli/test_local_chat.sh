@@ -99,16 +99,18 @@ differs() { # differs WORDS KEY JSON: of the folder's config.json
     expect 1 "$1" run "$tmp/other" --gguf_path "$gguf" -p a
     rm -r "$tmp/other"
 }
-differs "has 3 layers, the configuration of '$tmp/other' 4" num_hidden_layers 4
+differs "tandem: $gguf: 3 layers, but 4 in the configuration of '$tmp/other'" num_hidden_layers 4
 differs "numbers per token" hidden_size 32
 differs "attention heads" num_attention_heads 8
 differs "numbers per latent" kv_lora_rank 16
-differs "experts, the conf" n_routed_experts 32
+differs " experts, but 32 in" n_routed_experts 32
 differs "experts per token" num_experts_per_tok 1
 differs "numbers inside an expert" moe_intermediate_size 8
 differs "rows of embeddings" vocab_size 40
-differs "architectures is 'NobodyForCausalLM'" architectures '["NobodyForCausalLM"]'
-expect 1 "the configuration of '$tmp/llama_grouped'" run "$tmp/llama_grouped" --gguf_path "$gguf" -p a
+differs "tandem: $tmp/other/config.json: " rms_norm_eps '"small"'
+differs "tandem: $tmp/other: num_attention_heads 4 is not a multiple" num_key_value_heads 3
+differs "tandem: $tmp/other: architectures is 'NobodyForCausalLM'" architectures '["NobodyForCausalLM"]'
+expect 1 "in the configuration of '$tmp/llama_grouped'" run "$tmp/llama_grouped" --gguf_path "$gguf" -p a
 
 # ---- the command line of KTransformers ----
 printf 'import_class: none\n' >"$tmp/rules.yaml"
