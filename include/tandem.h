@@ -122,6 +122,7 @@ typedef struct td_engine_options {
     const char *weights_path; /* the same for weights that lie elsewhere: model_path is then the
                                  folder of configuration and tokenizer; NULL: they lie there */
     const char *rules_path;   /* a rule file of KTransformers'; NULL: none */
+    bool strict_rules;        /* what the rules say and cannot be done is an error */
     int n_thread;             /* default: the CPUs this process may use */
     int n_ctx;                /* positions per sequence; default: the model's, at most 4096; or
                                  TD_N_CTX_LARGEST */

@@ -46,13 +46,6 @@ static int run_once(td_run *r) {
 /* What has to be there before the (slow) loading. */
 static td_status prepare(td_run *r, td_err *err) {
     const td_run_config *c = r->config;
-    const char *rules = c->engine.rules_path;
-    if (rules) {
-        const char *text;
-        size_t n;
-        TD_TRY(td_input_read(rules, &r->config->arena, &text, &n, err));
-        td_cmd_say("--rules: this build does not apply rules yet; '%s' has no effect", rules);
-    }
     if (c->engine.dump_dir && mkdir(c->engine.dump_dir, 0777) != 0 && errno != EEXIST)
         return td_fail_errno(err, errno, "cannot create the folder '%s'", c->engine.dump_dir);
     if (c->router_stats_path) TD_TRY(td_outfile_open(&r->router_stats, c->router_stats_path, err));

@@ -222,6 +222,7 @@ static td_status take_engine(td_run_config *c, const td_options *o, td_err *err)
     c->engine.model_path = c->model;
     c->engine.weights_path = td_cmd_weights(o, c->model);
     c->engine.rules_path = td_options_string(o, "rules");
+    c->engine.strict_rules = td_options_bool(o, "strict");
     if (td_options_source(o, "ctx-size") != TD_OPTION_UNSET) {
         const int n_ctx = (int)td_options_int(o, "ctx-size");
         c->engine.n_ctx = n_ctx > 0 ? n_ctx : TD_N_CTX_LARGEST;

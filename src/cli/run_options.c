@@ -87,10 +87,13 @@ static const td_option run_rows[] = {
      .help = "write at the end, as JSON, how often each expert of each layer was chosen"},
     {.name = "rules", .type = TD_OPTION_STRING, .value = "FILE",
      .aliases = "--optimize-config-path --optimize-rule-path",
-     .help = "place the model's modules by the rules of this YAML file (KTransformers')"},
+     .help = "place the model's modules by the rules of this YAML file (KTransformers'); what cannot "
+             "be done here is replaced and said so"},
+    {.name = "strict", .type = TD_OPTION_BOOL,
+     .help = "refuse rules that cannot be done as written"},
 };
 /* clang-format on */
-static const td_option_group run_group = {"Context", run_rows, 9};
+static const td_option_group run_group = {"Context", run_rows, 10};
 
 /* clang-format off */
 static const td_option sampler_rows[] = {

@@ -54,10 +54,24 @@ static td_status open_checkpoint(td_engine *e, const td_engine_options *o, td_er
     return td_checkpoint_open(&e->ckpt, o->model_path, err);
 }
 
+/* With rules twice, if they want the other form of latent attention. */
+static td_status open_model(td_engine *e, const td_engine_options *o, td_err *err) {
+    td_model_options options = {.materialize = o->materialize_prompt};
+    bool materialize = false;
+    TD_TRY(td_model_open(&e->model, e->ckpt, &options, err));
+    if (!o->rules_path) return TD_OK;
+    TD_TRY(td_engine_apply_rules(e, o, &materialize, err));
+    if (!materialize || options.materialize) return TD_OK;
+    td_model_close(e->model);
+    e->model = NULL;
+    options.materialize = true;
+    TD_TRY(td_model_open(&e->model, e->ckpt, &options, err));
+    return td_engine_apply_rules(e, o, &materialize, err);
+}
+
 static td_status open_files(td_engine *e, const td_engine_options *o, td_err *err) {
-    const td_model_options model_options = {.materialize = o->materialize_prompt};
     TD_TRY(open_checkpoint(e, o, err));
-    TD_TRY(td_model_open(&e->model, e->ckpt, &model_options, err));
+    TD_TRY(open_model(e, o, err));
     if (td_checkpoint_has_vocab(e->ckpt)) {
         TD_TRY(td_checkpoint_read_vocab(e->ckpt, &e->vocab, err));
     } else { /* good for tokens, not for text */

@@ -91,6 +91,11 @@ struct td_engine {
 td_kv_spec td_engine_kv_spec(const td_engine *engine, const td_engine_options *options,
                              td_kv_shape *shapes, int n_ctx);
 
+/* placement.c: makes the plan of the options' rule file and does what it says of the CPU; the
+ * caller opens the model anew if *materialize says so and it was opened otherwise. */
+td_status td_engine_apply_rules(td_engine *engine, const td_engine_options *options,
+                                bool *materialize, td_err *err);
+
 /* load.c: packs the linears that fit into memory, has the others use the file's map; the progress
  * function may cancel. */
 td_status td_engine_load_weights(td_engine *engine, const td_engine_options *options, td_err *err);

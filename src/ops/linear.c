@@ -8,7 +8,7 @@
 
 static const td_gemm_impl *gemm_of(const td_linear *l, const td_kernels *kernels) {
     const td_gemm_impl *impl = &kernels->gemm[l->weight->dtype];
-    return impl->run ? impl : NULL;
+    return impl->run && !l->exact ? impl : NULL;
 }
 
 static int n_panel_of(const td_linear *l) { return (l->n + TD_PANEL - 1) / TD_PANEL; }

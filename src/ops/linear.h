@@ -7,6 +7,8 @@
 #ifndef TD_OPS_LINEAR_H
 #define TD_OPS_LINEAR_H
 
+#include <stdbool.h>
+
 #include "ops/step.h"
 #include "tensor/tensor.h"
 
@@ -18,6 +20,7 @@ typedef struct td_linear {
     uint8_t *packed; /* owned by the engine; panels (kernel/pack.h), or NULL: use the file's rows */
     const td_gemm_impl *impl; /* of the packed form; NULL: dequantize */
     int n, k;                 /* outputs, inputs */
+    bool exact;               /* always by dequantized values, in native mode too */
 } td_linear;
 
 /* An input of linears: x [m][k] with row stride k, and its quantized form once some linear asked

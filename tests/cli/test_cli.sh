@@ -53,7 +53,7 @@ printf 'some text\n' >"$tmp/text"
 : >"$tmp/empty"
 
 # ---- help and version ----
-commands="run inspect tokenize template logits perplexity bench quantize local_chat"
+commands="run plan inspect tokenize template logits perplexity bench quantize local_chat"
 expect 0 '' --help
 expect 0 '' --version
 for c in $commands; do
@@ -277,6 +277,58 @@ if [ -x "$writer" ]; then
     expect 0 "has no tokenizer" quantize "$tmp/folder" "$tmp/folder.gguf" Q8_0
 else
     skip "quantize of a folder" "no $writer"
+fi
+
+# Plans: of a folder, of a machine that is not there, by rules.
+if [ -x "$writer" ]; then
+    mkdir "$tmp/mixture"
+    "$writer" --write deepseek_v2_lite folder "$tmp/mixture"
+    cat >"$tmp/rules.yaml" <<'END'
+- match:
+    name: "^model\\.layers\\..*\\.mlp\\.experts$"
+  replace:
+    class: ktransformers.operators.experts.KTransformersExperts
+    kwargs:
+      generate_device: "cpu"
+      generate_op: "KExpertsCPU"
+  recursive: False
+- match:
+    class: torch.nn.Linear
+  replace:
+    class: ktransformers.operators.linear.KTransformersLinear
+    kwargs:
+      generate_device: "cuda"
+      generate_op: "KLinearMarlin"
+END
+    "$TANDEM" plan "$tmp/mixture" --rules "$tmp/rules.yaml" --gpu t4 --cpu 7763 >"$tmp/out" 2>"$tmp/err"
+    verdict $? "plan for a T4"
+    grep -q 'mlp.experts  *KExpertsCPU  *cpu .*rules.yaml:1$' "$tmp/out" &&
+        grep -q 'KLinearMarlin  *cuda:0 .*rules.yaml:9$' "$tmp/out" &&
+        grep -q 'KLinearMarlin wants 8.0, this is 7.5: the weights stay quantized' "$tmp/out" &&
+        grep -q 'this build has no GPU kernels yet' "$tmp/out"
+    verdict $? "plan says what becomes of each operator"
+    "$TANDEM" plan "$tmp/mixture" --rules "$tmp/rules.yaml" --gpu t4 --cpu 7763 --json |
+        python3 -c 'import json, sys; p = json.load(sys.stdin); sys.exit(not (p["decode"] > 0 and
+            sum(d["weights"] for d in p["devices"]) == sum(m["bytes"] for m in p["modules"])))'
+    verdict $? "plan --json adds up"
+    expect 1 "compute capability 7.0" plan "$tmp/mixture" --gpu v100 --cpu 7763
+    expect 2 "no profile of a GPU called 't5'" plan "$tmp/mixture" --gpu t5
+    expect 1 "there is no cuda here" plan "$tmp/mixture" --rules "$tmp/rules.yaml" --gpu none --strict --cpu 7763
+    "$TANDEM" plan "$tmp/mixture" --rules "$tmp/rules.yaml" --explain model.layers.2.mlp.experts.0.gate_proj \
+        >"$tmp/out" 2>&1
+    grep -q 'recursive' "$tmp/out"
+    verdict $? "plan --explain tells what hides a module"
+    "$TANDEM" plan "$tmp/mixture" --gpu 4090 --cpu 7763 --fit --write-rules "$tmp/fit.yaml" --json >"$tmp/fit"
+    "$TANDEM" plan "$tmp/mixture" --gpu 4090 --cpu 7763 --rules "$tmp/fit.yaml" --json >"$tmp/again"
+    sed 's/"line": [0-9nul]*//' "$tmp/fit" >"$tmp/fit.1"
+    sed 's/"line": [0-9nul]*//' "$tmp/again" | cmp - "$tmp/fit.1"
+    verdict $? "the rules that plan writes give the same plan"
+    "$TANDEM" run "$tmp/mixture" --rules "$tmp/rules.yaml" --raw -p abc -n 2 --temp 0 >"$tmp/out" 2>"$tmp/err" &&
+        grep -q 'placed on GPUs and run on the CPU: there is no GPU here' "$tmp/err"
+    verdict $? "run honours rules on the CPU and says what it replaced"
+    expect 1 "rules.yaml:9: " run "$tmp/mixture" --rules "$tmp/rules.yaml" --strict --raw -p abc -n 2
+else
+    skip "plans" "no $writer"
 fi
 
 # Folders without weights: the configuration alone is looked at.

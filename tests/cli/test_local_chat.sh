@@ -113,7 +113,15 @@ differs "tandem: $tmp/other: architectures is 'NobodyForCausalLM'" architectures
 expect 1 "in the configuration of '$tmp/llama_grouped'" run "$tmp/llama_grouped" --gguf_path "$gguf" -p a
 
 # ---- the command line of KTransformers ----
-printf 'import_class: none\n' >"$tmp/rules.yaml"
+cat >"$tmp/rules.yaml" <<'END'
+- match:
+    name: "^lm_head$"
+  replace:
+    class: ktransformers.operators.linear.KTransformersLinear
+    kwargs:
+      generate_device: "cpu"
+      generate_op: "KLinearCPUInfer"
+END
 printf 'what is in the file' >"$tmp/question"
 chat() { # chat ARGUMENTS...: with standard input as it is
     "$TANDEM" local_chat --model_path "$folder" --gguf_path "$gguf" --cpu_infer 2 --max_new_tokens 6 --temp 0 "$@" \
