@@ -117,7 +117,8 @@ const td_rules_duplicate *td_rules_duplicates(const td_rules *rules, int *n);
 typedef struct td_rules_options {
     td_rules_era era;
     const char *default_device; /* of modules no rule wins; NULL: "cuda:0" */
-    bool lenient; /* a rule that names an unknown class matches nothing, in place of an error */
+    bool lenient;     /* a rule that names an unknown class matches nothing, in place of an error */
+    bool skip_broken; /* and so does one that is broken: for lint */
 } td_rules_options;
 
 typedef struct td_rules_entry {
@@ -139,8 +140,9 @@ typedef struct td_rules_tally {
 typedef struct td_rules_result {
     td_rules_entry *entries; /* [n_entry], in the tree's order, without hidden modules */
     int n_entry;
-    td_rules_tally *tallies; /* [td_rules_n()] */
-    td_arena arena;          /* owns the above */
+    const td_rules_entry **by_name; /* [n_entry], sorted: for td_rules_find */
+    td_rules_tally *tallies;        /* [td_rules_n()] */
+    td_arena arena;                 /* owns the above */
 } td_rules_result;
 
 /* On failure nothing needs to be cleared. */
@@ -229,6 +231,13 @@ typedef struct td_rules_op {
 
 const td_rules_op *td_rules_find_op(const char *name); /* today's name; NULL if unknown */
 const td_rules_op *td_rules_ops(int *n);
+
+/* Classes of `replace` that KTransformers has: whether a full name is one of them; all of them,
+ * without "ktransformers.operators." in front, NULL at the end; and the one that ends in
+ * `last_part`, or that itself. */
+bool td_rules_is_operator_class(const char *name);
+const char *td_rules_operator_class_at(int i);
+const char *td_rules_operator_class(const char *last_part);
 
 /* Python's re.search; *found tells.  The pattern is compiled anew each time: for single questions.
  * TD_ERR_UNSUPPORTED names what does not compile. */

@@ -150,3 +150,115 @@ const td_rules_op *td_rules_find_op(const char *name) {
         if (strcmp(ops[i].name, name) == 0) return &ops[i];
     return NULL;
 }
+
+/* ---- classes that replace others, without "ktransformers.operators." ---- */
+
+static const char *const operator_classes[] = {
+    "RoPE.DynamicNTKScalingRotaryEmbedding",
+    "RoPE.KGlm4MoeRotaryEmbedding",
+    "RoPE.KHunYuanRotaryEmbedding",
+    "RoPE.KLlama4RotaryEmbedding",
+    "RoPE.KQwen3MoeRotaryEmbedding",
+    "RoPE.KSmallthinkerRotaryEmbedding",
+    "RoPE.RotaryEmbedding",
+    "RoPE.RotaryEmbeddingV2",
+    "RoPE.RotaryEmbeddingV3",
+    "RoPE.RotaryEmbeddingV4",
+    "RoPE.YarnRotaryEmbedding",
+    "RoPE.YarnRotaryEmbeddingV3",
+    "ascend.ascend_attention.KDeepseekV2AttentionW8A8A2",
+    "ascend.ascend_attention.KDeepseekV2AttentionW8A8A2Serve",
+    "ascend.ascend_attention.KQwen3MoeAttentionW8A8A2Serve",
+    "ascend.ascend_experts.KDeepseekV3MoEW8A8",
+    "ascend.ascend_experts.KExpertsCPUW8A8",
+    "ascend.ascend_experts.KQwen3MoeSparseMoeBlockW8A8",
+    "ascend.ascend_experts.KTransformersExpertsW8A8",
+    "ascend.ascend_gate.KDeepseekV3GateA2",
+    "ascend.ascend_layernorm.KDeepseekV3RMSNormW8A8",
+    "ascend.ascend_layernorm.KQwen3MoeRMSNormW8A8",
+    "ascend.ascend_linear.KTransformersLinearW8A8A2",
+    "ascend.ascend_mlp.KDeepseekV3MLPW8A8A2V1",
+    "ascend.ascend_mlp.KDeepseekV3MLPW8A8A2V2",
+    "attention.KDeepseekV2Attention",
+    "attention.KHunYuanAttention",
+    "attention.KLlamaAttention",
+    "attention.KQwen3MoeAttention",
+    "attention.KQwen3MoeAttentionIPEXLLM",
+    "balance_serve_attention.KGlm4MoeAttention",
+    "balance_serve_attention.KHunYuanAttention",
+    "balance_serve_attention.KLlama4Attention",
+    "balance_serve_attention.KQwen2MoeAttention",
+    "balance_serve_attention.KQwen3MoeAttention",
+    "balance_serve_attention.KQwen3NextAttention",
+    "balance_serve_attention.KQwen3NextGatedDeltaNet",
+    "balance_serve_attention.KSmallthinkerAttention",
+    "balance_serve_attention.deepseek_torch_attn",
+    "balance_serve_attention.flashinfer_attn",
+    "experts.KDeepseekV2MoE",
+    "experts.KDeepseekV3MoE",
+    "experts.KDeepseekV3MoEV2",
+    "experts.KGlm4Experts",
+    "experts.KGlm4MoeMoE",
+    "experts.KHunyuanMoE",
+    "experts.KLlama4Experts",
+    "experts.KLlama4Moe",
+    "experts.KMistralSparseMoEBlock",
+    "experts.KQwen2MoeSparseMoeBlock",
+    "experts.KQwen2MoeSparseMoeBlockV2",
+    "experts.KQwen3MoeSparseMoeBlock",
+    "experts.KQwen3MoeSparseMoeBlockV2",
+    "experts.KQwen3NextSparseMoeBlockV2",
+    "experts.KSmallthinkerExperts",
+    "experts.KSmallthinkerMoeBlock",
+    "experts.KTransformersExperts",
+    "experts.KTransformersExpertsV2",
+    "gate.KMoEGate",
+    "gate.KMoEGateGreedy",
+    "gate.KMoEGateIPEXLLM",
+    "gate.KMoEGateQwen2Moe",
+    "layernorm.DeepseekV3RMSNormTorch",
+    "layernorm.KDeepseekRMSNormIPEXLLM",
+    "layernorm.KGlm4MoeRMSNorm",
+    "layernorm.KHunYuanRMSNorm",
+    "layernorm.KLlama4RMSNorm",
+    "layernorm.KQwen2MoeRMSNorm",
+    "layernorm.KQwen3MoeRMSNorm",
+    "layernorm.KQwen3NextRMSNorm",
+    "layernorm.KSmallthinkerRMSNorm",
+    "layernorm.RMSNorm",
+    "linear.KTransformersLinear",
+    "mlp.KGlm4MoeMLP",
+    "mlp.KHunYuanMLP",
+    "mlp.KLlama4MLP",
+    "mlp.KQwen2MoeMLP",
+    "mlp.KSmallthinkerDenseMlpBlock",
+    "mlp.kDeepseekV3MLP",
+    "models.KDeepseekV2Model",
+    "models.KHunyuanModel",
+    "models.KLlama4Model",
+    "models.KLlamaModel",
+    "models.KQwen2MoeModel",
+    "models.KQwen3MoeModel",
+};
+enum { N_OPERATOR_CLASS = sizeof operator_classes / sizeof operator_classes[0] };
+
+static const char prefix[] = "ktransformers.operators.";
+
+const char *td_rules_operator_class_at(int i) {
+    return i < N_OPERATOR_CLASS ? operator_classes[i] : NULL;
+}
+
+const char *td_rules_operator_class(const char *last_part) {
+    for (int i = 0; i < N_OPERATOR_CLASS; i++) {
+        const char *dot = strrchr(operator_classes[i], '.');
+        if (strcmp(dot + 1, last_part) == 0) return operator_classes[i];
+    }
+    return last_part;
+}
+
+bool td_rules_is_operator_class(const char *name) {
+    if (strncmp(name, prefix, sizeof prefix - 1) != 0) return false;
+    for (int i = 0; i < N_OPERATOR_CLASS; i++)
+        if (strcmp(operator_classes[i], name + sizeof prefix - 1) == 0) return true;
+    return false;
+}

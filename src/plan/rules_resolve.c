@@ -2,6 +2,7 @@
  *
  * The walk is KTransformers' own: a module first, then, unless its rule says `recursive: False`,
  * its children in order.  Trees may be of any depth, so the walk keeps a stack of its own. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -108,7 +109,7 @@ static td_status try_rule(resolver *r, int i_rule, const td_tree_node *node, boo
     td_rules_verdict verdict;
     TD_TRY(td_rules_matcher_try(r->matcher, i_rule, node, &verdict, r->err));
     *matches = verdict == TD_RULES_MATCHES;
-    if (verdict == TD_RULES_BROKEN) return fail_broken(r, i_rule);
+    if (verdict == TD_RULES_BROKEN && !r->options.skip_broken) return fail_broken(r, i_rule);
     if (verdict == TD_RULES_CLASS_UNKNOWN) {
         if (!r->options.lenient) return fail_unknown(r, i_rule);
         r->out->tallies[i_rule].unknown_class = true;
@@ -177,6 +178,22 @@ static td_status walk_tree(resolver *r) {
     return status;
 }
 
+static int compare_names(const void *a, const void *b) {
+    const td_rules_entry *x = *(const td_rules_entry *const *)a;
+    const td_rules_entry *y = *(const td_rules_entry *const *)b;
+    return strcmp(x->node->name, y->node->name);
+}
+
+static td_status sort_entries(resolver *r) {
+    td_rules_result *out = r->out;
+    const size_t n = (size_t)out->n_entry;
+    out->by_name = td_arena_calloc(&out->arena, n, sizeof *out->by_name);
+    if (!out->by_name) return fail_nomem(r);
+    for (size_t i = 0; i < n; i++) out->by_name[i] = &out->entries[i];
+    qsort(out->by_name, n, sizeof *out->by_name, compare_names);
+    return TD_OK;
+}
+
 static td_status resolve(resolver *r) {
     td_arena *arena = &r->out->arena;
     r->out->tallies = td_arena_calloc(arena, (size_t)r->rules->n_rule, sizeof *r->out->tallies);
@@ -185,7 +202,8 @@ static td_status resolve(resolver *r) {
     r->defaults[1] = default_kwargs(arena, r->options.era == TD_RULES_V032 ? device : "cuda:0");
     if (!r->out->tallies || !r->defaults[0] || !r->defaults[1]) return fail_nomem(r);
     TD_TRY(td_rules_matcher_create(&r->matcher, r->rules, r->tree, &r->options, r->err));
-    return walk_tree(r);
+    TD_TRY(walk_tree(r));
+    return sort_entries(r);
 }
 
 td_status td_rules_resolve(const td_rules *rules, const td_tree *tree,
@@ -208,8 +226,16 @@ void td_rules_result_clear(td_rules_result *result) {
 }
 
 const td_rules_entry *td_rules_find(const td_rules_result *result, const char *name) {
-    for (int i = 0; i < result->n_entry; i++)
-        if (strcmp(result->entries[i].node->name, name) == 0) return &result->entries[i];
+    int low = 0, high = result->n_entry;
+    while (low < high) {
+        const int middle = low + (high - low) / 2;
+        const int order = strcmp(result->by_name[middle]->node->name, name);
+        if (order == 0) return result->by_name[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return NULL;
 }
 
