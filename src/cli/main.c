@@ -9,8 +9,9 @@
 #include "cli/out.h"
 
 static const td_cmd *const commands[] = {
-    &td_cmd_run,        &td_cmd_inspect, &td_cmd_tokenize, &td_cmd_template,   &td_cmd_logits,
-    &td_cmd_perplexity, &td_cmd_bench,   &td_cmd_quantize, &td_cmd_local_chat, &td_cmd_plan,
+    &td_cmd_run,        &td_cmd_inspect,    &td_cmd_tokenize, &td_cmd_template,
+    &td_cmd_logits,     &td_cmd_perplexity, &td_cmd_bench,    &td_cmd_quantize,
+    &td_cmd_local_chat, &td_cmd_plan,       &td_cmd_rules,
 };
 enum { N_COMMAND = sizeof commands / sizeof commands[0] };
 

@@ -221,6 +221,8 @@ static void lint_kv_b_proj(view *v) {
         const char *op = td_lint_kwarg(rule, "generate_op");
         const bool dense = op && strcmp(op, "KLinearTorch") == 0;
         if (!strstr(td_lint_last_part(e->class_name), "Linear") || dense) continue;
+        /* Attention on Intel GPUs has no absorbed form. */
+        if (td_lint_is_device(td_lint_kwarg(rule, "generate_device"), "xpu")) continue;
         char above[1001];
         memcpy(above, e->node->name, n - n_end);
         above[n - n_end] = 0;
