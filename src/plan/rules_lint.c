@@ -113,19 +113,20 @@ td_status td_rules_lint(const td_rules *rules, const td_tree *tree, td_lint *out
 
 /* ---- files that are no rules at all ---- */
 
-/* "path:12: why" is what the parser says. */
-static void add_parse_error(linter *l, const char *path, const td_err *why) {
+const char *td_lint_message(const char *path, const td_err *why, int *line) {
     const size_t n = strlen(path);
-    const char *text = why->msg;
-    int line = 1;
-    if (strncmp(text, path, n) == 0 && text[n] == ':') {
-        char *end;
-        const long found = strtol(text + n + 1, &end, 10);
-        if (found > 0 && end[0] == ':' && end[1] == ' ') {
-            line = (int)found;
-            text = end + 2;
-        }
-    }
+    *line = 1;
+    if (strncmp(why->msg, path, n) != 0 || why->msg[n] != ':') return why->msg;
+    char *end;
+    const long found = strtol(why->msg + n + 1, &end, 10);
+    if (found <= 0 || end[0] != ':' || end[1] != ' ') return why->msg;
+    *line = (int)found;
+    return end + 2;
+}
+
+static void add_parse_error(linter *l, const char *path, const td_err *why) {
+    int line;
+    const char *text = td_lint_message(path, why, &line);
     const char *fix = "correct the YAML";
     if (strstr(text, "second document"))
         fix = "remove the line '---': one file is one list of rules";

@@ -21,6 +21,9 @@ const char *td_lint_say(linter *l, const char *fmt, ...) TD_PRINTF(2, 3);
 const char *td_lint_near(linter *l, const char *word, const char *const *words, int n,
                          const char *otherwise);
 
+/* What a message says after "path:12: ", and that line; 1 if it has none. */
+const char *td_lint_message(const char *path, const td_err *why, int *line);
+
 /* rules_lint_item.c: what one rule says, by itself. */
 void td_lint_rule(linter *l, int i_rule);
 void td_lint_unknown_class(linter *l, int i_rule);

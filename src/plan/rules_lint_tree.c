@@ -115,8 +115,9 @@ static void add_dead(view *v, int i) {
         f.fix = "let the pattern go on to the modules of that class, as in "
                 "\"^model\\\\.layers\\\\.(0|1)\\\\..*$\"";
     } else {
-        f.what = td_lint_say(l, "matches nothing: of %d modules of class %.200s none is found",
-                             reach->n_class, class_name);
+        f.what = td_lint_say(
+            l, "matches nothing: the pattern finds none of the %d modules of class %.200s",
+            reach->n_class, class_name);
         f.fix = "correct the pattern, or remove the rule";
     }
     td_lint_add(l, f);
@@ -274,16 +275,18 @@ void td_lint_tree(linter *l) {
     view v = {
         .l = l, .options = {.lenient = true, .skip_broken = true}
     };
-    td_err *err = l->err, why;
+    td_err *err = l->err, why = {0};
     l->err = &why;
     const td_status status = look(&v);
     l->err = err;
+    int line;
+    const char *text = td_lint_message(td_rules_path(l->rules), &why, &line);
     if (status == TD_ERR_LIMIT && l->status == TD_OK) /* a pattern that takes too long */
-        td_lint_add(l, (td_lint_finding){.line = 1,
+        td_lint_add(l, (td_lint_finding){.line = line,
                                          .i_rule = -1,
                                          .is_error = true,
                                          .code = "too-slow",
-                                         .what = td_lint_say(l, "%s", why.msg),
+                                         .what = td_lint_say(l, "%s", text),
                                          .why = "matching would take very long",
                                          .fix = "write a pattern without nested repetitions"});
     else if (status != TD_OK)
