@@ -37,6 +37,7 @@ static const plain_class plain[] = {
     {"transformers.activations.GELUActivation", NULL},
     {"transformers.activations.NewGELUActivation", NULL},
     {"transformers.activations.GELUTanh", NULL},
+    {"transformers.activations.SiLUActivation", NULL},
     {"transformers.pytorch_utils.Conv1D", NULL},
     {"transformers.modeling_utils.PreTrainedModel", "transformers.PreTrainedModel"},
     {"transformers.modeling_layers.GradientCheckpointingLayer", NULL},

@@ -249,6 +249,11 @@ static td_status add_all(const builder *b, td_err *err) {
 
 /* ---- others ---- */
 
+/* Today's transformers wraps torch's. */
+static const char *todays_class(const char *class_name) {
+    return strcmp(class_name, SILU) == 0 ? "transformers.activations.SiLUActivation" : class_name;
+}
+
 /* transformers has one module for all experts of a layer, called after the family. */
 static td_status add_fused_experts(td_tree *tree, td_tree_node *parent, const char *root_class,
                                    td_err *err) {
@@ -272,7 +277,7 @@ static td_status add_fused_experts(td_tree *tree, td_tree_node *parent, const ch
     snprintf(class_name, sizeof class_name, "%.*s%s", (int)(end - root_class), root_class, name);
     TD_TRY(td_tree_add(tree, parent, "experts", class_name, &experts, err));
     if (strstr(class_name, ".GptOss")) return TD_OK;
-    return td_tree_add(tree, experts, "act_fn", SILU, &act_fn, err);
+    return td_tree_add(tree, experts, "act_fn", todays_class(SILU), &act_fn, err);
 }
 
 static td_status copy_module(td_tree *tree, td_tree_node *parent, const td_module *m,
@@ -280,7 +285,8 @@ static td_status copy_module(td_tree *tree, td_tree_node *parent, const td_modul
     const char *dot = strrchr(m->name, '.');
     td_tree_node *node;
     if (m->experts) return add_fused_experts(tree, parent, root->class_name, err);
-    TD_TRY(td_tree_add(tree, parent, dot ? dot + 1 : m->name, m->class_name, &node, err));
+    TD_TRY(td_tree_add(tree, parent, dot ? dot + 1 : m->name, todays_class(m->class_name), &node,
+                       err));
     for (const td_module *c = m->first_child; c; c = c->next)
         TD_TRY(copy_module(tree, node, c, root, err));
     return TD_OK;
