@@ -346,6 +346,17 @@ why_not "architectures is 'FooForCausalLM'" '{"architectures": ["FooForCausalLM"
 why_not "'num_experts_per_tok' is 9, wanted 1 to 8" '{"architectures": ["Qwen3MoeForCausalLM"],
     "num_experts": 8, "num_experts_per_tok": 9, '"$sizes"'}'
 why_not "hidden_size" '{"architectures": ["LlamaForCausalLM"], "num_hidden_layers": 2}'
+# 2 tables, and a layer's attention, MLP and norms twice, and the last norm
+weights=$((2 * 100 * 64 + 2 * (4 * 64 * 64 + 3 * 64 * 96 + 2 * 64) + 64))
+printf '%s' '{"architectures": ["LlamaForCausalLM"], "vocab_size": 100, '"$sizes"'}' >"$tmp/bare/config.json"
+"$TANDEM" inspect "$tmp/bare" --json >"$tmp/out" 2>&1 && grep -q "\"n_parameter\": $weights," "$tmp/out" &&
+    grep -q "\"assumed_bytes\": $((2 * weights))," "$tmp/out" && grep -q '"runs": false' "$tmp/out"
+verdict $? "inspect counts the parameters of a configuration"
+"$TANDEM" inspect "$tmp/bare" | grep -q 'parameters .* by config.json'
+verdict $? "inspect says where the number is from"
+"$TANDEM" inspect "$tmp/bare" --modules | grep -q 'model.layers.1.self_attn.q_proj .*bf16 {64, 64}'
+verdict $? "inspect shows the modules of a configuration"
+expect 1 "no weights" run "$tmp/bare" --prompt x
 
 echo "1..$n"
 exit $status
