@@ -8,7 +8,7 @@
 #include "text/regex.h"
 
 enum {
-    MAX_EXPERTS = 1 << 18, /* in all layers */
+    MAX_PARTS = 1 << 18, /* experts, or heads of latent attention, in all layers */
     MAX_KEY = 128,
     PATTERN_NAME = 64
 };
@@ -217,13 +217,17 @@ static td_status read_plain(const td_checkpoint *ckpt, td_dtype *out, td_err *er
     return TD_OK;
 }
 
+/* Each is an object here, which no tensor of a file vouches for. */
+static td_status check_parts(const td_model *m, int n, const char *what, td_err *err) {
+    if ((int64_t)m->config.n_layer * n <= MAX_PARTS) return TD_OK;
+    return td_fail(err, TD_ERR_LIMIT,
+                   "%d layers of %d %s: wanted at most %d in a configuration without weights",
+                   m->config.n_layer, n, what, MAX_PARTS);
+}
+
 td_status td_assume_init(td_model *m, td_err *err) {
-    const int n_layer = m->config.n_layer, n_expert = m->config.router.n_expert;
-    if ((int64_t)n_layer * n_expert > MAX_EXPERTS)
-        return td_fail(err, TD_ERR_LIMIT,
-                       "%d layers of %d experts: wanted at most %d experts in a configuration "
-                       "without weights",
-                       n_layer, n_expert, MAX_EXPERTS);
+    TD_TRY(check_parts(m, m->config.router.n_expert, "experts", err));
+    if (m->config.mla.n_rank_kv > 0) TD_TRY(check_parts(m, m->config.n_head, "heads", err));
     td_assumption *a = m->assumption = td_calloc(1, sizeof *a);
     if (!a) return td_fail_nomem(err, "the model's tensors", sizeof *a);
     TD_TRY(read_plain(m->ckpt, &a->plain, err));

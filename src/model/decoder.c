@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-enum { MAX_ROWS = 1 << 28 }; /* of a table */
+enum { MAX_ROWS = 1 << 28, MAX_ASSUMED_ROWS = 1 << 24 }; /* of a table */
 
 static td_part_name either_part(td_part_name name, const char *hf, const char *gguf) {
     return (td_part_name){td_either(name.hf, hf), td_either(name.gguf, gguf)};
@@ -233,7 +233,7 @@ static td_status table(const td_decoder_builder *s, td_module *model, td_part_na
     const td_tensor *t = td_build_find(&s->b, model, name, "weight");
     int n_row = 0;
     if (s->b.model->assumption)
-        TD_TRY(td_config_get_int(s->b.model->ckpt, length, true, 1, MAX_ROWS, &n_row, err));
+        TD_TRY(td_config_get_int(s->b.model->ckpt, length, true, 1, MAX_ASSUMED_ROWS, &n_row, err));
     const td_want want = {
         .part = name,
         .suffix = "weight",

@@ -241,6 +241,10 @@ typedef struct native {
     uint64_t n_bytes; /* of all of the module's tensors */
 } native;
 
+#define GPTQ                                                                                       \
+    ", \"quantization_config\": {\"quant_method\": \"gptq\", \"bits\": 4, \"group_size\": 64}"
+#define MXFP4 ", \"quantization_config\": {\"quant_method\": \"mxfp4\"}"
+
 #define CONFIG                                                                                     \
     "{\"architectures\": [\"DeepseekV3ForCausalLM\"], \"hidden_size\": 256, "                      \
     "\"num_hidden_layers\": 2, \"first_k_dense_replace\": 1, \"intermediate_size\": 320, "         \
@@ -260,16 +264,20 @@ typedef struct native {
     "{\"group_0\": {\"weights\": {\"num_bits\": 4, \"type\": \"int\", \"group_size\": 32}}}}"
 
 static const native natives[] = {
-    {"",                         "model.layers.0.mlp.gate_proj",    TD_DTYPE_BF16,    256 * 320 * 2                     },
-    {", \"dtype\": \"float16\"", "lm_head",                         TD_DTYPE_F16,     256 * 1000 * 2                    },
-    {FP8,                        "model.layers.0.mlp.gate_proj",    TD_DTYPE_F8_E4M3, 256 * 320 + 4 * 2 * 3             },
-    {FP8,                        "model.layers.0.self_attn.o_proj", TD_DTYPE_BF16,    256 * 64 * 2                      },
-    {FP8,                        "lm_head",                         TD_DTYPE_BF16,    256 * 1000 * 2                    },
-    {FP8,                        "model.layers.1.mlp.gate",         TD_DTYPE_BF16,    256 * 4 * 2 + 4 * 2               },
-    {FP8,                        "model.layers.1.mlp.experts",      TD_DTYPE_F8_E4M3, 4 * 3 * (256 * 128 + 4 * 2)       },
-    {INT4,                       "model.layers.1.mlp.experts",      TD_DTYPE_INT4,    4 * 3 * (256 * 128 / 2 + 1024 * 2)},
-    {INT4,                       "model.layers.0.mlp.gate_proj",    TD_DTYPE_BF16,    256 * 320 * 2                     },
-    {INT4,                       "model.layers.0.self_attn.o_proj", TD_DTYPE_BF16,    256 * 64 * 2                      },
+    {"",                         "model.layers.0.mlp.gate_proj",    TD_DTYPE_BF16,     256 * 320 * 2                           },
+    {", \"dtype\": \"float16\"", "lm_head",                         TD_DTYPE_F16,      256 * 1000 * 2                          },
+    {FP8,                        "model.layers.0.mlp.gate_proj",    TD_DTYPE_F8_E4M3,  256 * 320 + 4 * 2 * 3                   },
+    {FP8,                        "model.layers.0.self_attn.o_proj", TD_DTYPE_BF16,     256 * 64 * 2                            },
+    {FP8,                        "lm_head",                         TD_DTYPE_BF16,     256 * 1000 * 2                          },
+    {FP8,                        "model.layers.1.mlp.gate",         TD_DTYPE_BF16,     256 * 4 * 2 + 4 * 2                     },
+    {FP8,                        "model.layers.1.mlp.experts",      TD_DTYPE_F8_E4M3,  4 * 3 * (256 * 128 + 4 * 2)             },
+    {INT4,                       "model.layers.1.mlp.experts",      TD_DTYPE_INT4,     4 * 3 * (256 * 128 / 2 + 1024 * 2)      },
+    {INT4,                       "model.layers.0.mlp.gate_proj",    TD_DTYPE_BF16,     256 * 320 * 2                           },
+    {INT4,                       "model.layers.0.self_attn.o_proj", TD_DTYPE_BF16,     256 * 64 * 2                            },
+    {GPTQ,                       "model.layers.0.mlp.gate_proj",    TD_DTYPE_INT4_Z32,
+     256 * 320 / 2 + 320 * 4 * 2 + 320 * 4 / 2                                                                                 },
+    {MXFP4,                      "model.layers.1.mlp.experts",      TD_DTYPE_MXFP4,    4 * 3 * (256 * 128 / 2 + 256 * 128 / 32)},
+    {MXFP4,                      "model.layers.0.mlp.gate_proj",    TD_DTYPE_BF16,     256 * 320 * 2                           },
 };
 
 static void write_text(const char *dir, const char *more) {
@@ -360,14 +368,57 @@ static void test_refusals(void **state) {
     }
 }
 
+/* What a file's tensors would vouch for has limits of its own. */
+static const struct {
+    const char *from, *to, *message;
+} limits[] = {
+    {"\"vocab_size\": 1000",        "\"vocab_size\": 16777217",       "vocab_size"            },
+    {"\"vocab_size\": 1000",        "\"n_vocab\": 1000",              "vocab_size' is missing"},
+    {"\"num_hidden_layers\": 2",    "\"num_hidden_layers\": 1000",    "1000 layers of 4096"   },
+    {"\"intermediate_size\": 320",  "\"intermediate_size\": 1048577", "intermediate_size"     },
+    {"\"num_attention_heads\": 2,", "\"num_attention_heads\": 0,",    "num_attention_heads"   },
+};
+
+static void test_limits(void **state) {
+    const td_model_options options = {.assume = true};
+    (void)state;
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        char dir[] = "/tmp/td_assumed_XXXXXX", path[64];
+        td_checkpoint *ckpt;
+        td_model *m;
+        td_err err;
+        assert_non_null(mkdtemp(dir));
+        snprintf(path, sizeof path, "%s/config.json", dir);
+        FILE *f = fopen(path, "wb");
+        const char *at = strstr(CONFIG, limits[i].from);
+        assert_non_null(f);
+        assert_non_null(at);
+        const char *rest = at + strlen(limits[i].from);
+        const char *experts = strstr(rest, "\"n_routed_experts\": 4,");
+        const bool many = strstr(limits[i].message, "4096") != NULL;
+        fprintf(f, "%.*s%s", (int)(at - CONFIG), CONFIG, limits[i].to);
+        if (many && experts)
+            fprintf(f, "%.*s\"n_routed_experts\": 4096,%s}", (int)(experts - rest), rest,
+                    strchr(experts, ',') + 1);
+        else
+            fprintf(f, "%s}", rest);
+        fclose(f);
+        assert_int_equal(td_checkpoint_open(&ckpt, dir, &err), TD_OK);
+        assert_int_not_equal(td_model_open(&m, ckpt, &options, &err), TD_OK);
+        if (!strstr(err.msg, limits[i].message))
+            fail_msg("'%s' does not name '%s'", err.msg, limits[i].message);
+        td_checkpoint_close(ckpt);
+        arch_model_remove_folder(dir);
+    }
+}
+
 /* ---- the program ---- */
 
 int main(void) {
     const struct CMUnitTest own[] = {
-        cmocka_unit_test(test_totals),
-        cmocka_unit_test(test_native_types),
-        cmocka_unit_test(test_chosen_types),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_totals),       cmocka_unit_test(test_native_types),
+        cmocka_unit_test(test_chosen_types), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_limits),
     };
     const size_t n_own = sizeof own / sizeof own[0];
     int n_model;
