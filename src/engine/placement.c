@@ -75,7 +75,8 @@ static void say(const td_plan *plan, const char *path, int n_exact) {
     const char *reason = NULL;
     for (int i = 0; i < plan->n_item; i++) {
         const td_plan_item *item = &plan->items[i];
-        const bool on_gpu = item->device > 0 || (item->note && item->i_rule >= 0);
+        if (item->i_rule < 0) continue; /* not what anybody wrote */
+        const bool on_gpu = item->device > 0 || item->note;
         n_gpu += on_gpu;
         if (on_gpu || item->check.verdict != TD_VERDICT_REPLACED) continue;
         n_other++;

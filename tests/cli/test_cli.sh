@@ -318,8 +318,8 @@ END
         >"$tmp/out" 2>&1
     grep -q 'recursive' "$tmp/out"
     verdict $? "plan --explain tells what hides a module"
-    "$TANDEM" plan "$tmp/mixture" --gpu 4090 --cpu 7763 --fit --write-rules "$tmp/fit.yaml" --json >"$tmp/fit"
-    "$TANDEM" plan "$tmp/mixture" --gpu 4090 --cpu 7763 --rules "$tmp/fit.yaml" --json >"$tmp/again"
+    "$TANDEM" plan "$tmp/mixture" --gpu 4090 --cpu 7763 --ram 64G --fit --write-rules "$tmp/fit.yaml" --json >"$tmp/fit"
+    "$TANDEM" plan "$tmp/mixture" --gpu 4090 --cpu 7763 --ram 64G --rules "$tmp/fit.yaml" --json >"$tmp/again"
     sed 's/"line": [0-9nul]*//' "$tmp/fit" >"$tmp/fit.1"
     sed 's/"line": [0-9nul]*//' "$tmp/again" | cmp - "$tmp/fit.1"
     verdict $? "the rules that plan writes give the same plan"

@@ -119,8 +119,8 @@ cat >"$tmp/rules.yaml" <<'END'
   replace:
     class: ktransformers.operators.linear.KTransformersLinear
     kwargs:
-      generate_device: "cpu"
-      generate_op: "KLinearCPUInfer"
+      generate_device: "cuda"
+      generate_op: "KLinearMarlin"
 END
 printf 'what is in the file' >"$tmp/question"
 chat() { # chat ARGUMENTS...: with standard input as it is
@@ -146,7 +146,7 @@ verdict $? "five turns, with their figures"
 set -- $(counts)
 [ "$1" -eq "$5" ] && [ "$2" -eq "$3" ] && [ "$1" -lt "$2" ]
 verdict $? "nothing is kept for the next turn; a file stands for its text: $*"
-for words in '--rules: this build' '--use_cuda_graph has no effect' '--device cuda has no effect'; do
+for words in 'placed on GPUs and run on the CPU' '--use_cuda_graph has no effect' '--device cuda has no effect'; do
     grep -qF -- "$words" "$tmp/err"
     verdict $? "it says: $words"
 done
