@@ -3,6 +3,7 @@ import importlib.util
 import math
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -30,7 +31,24 @@ def load_oracle():
     module = importlib.util.module_from_spec(spec)
     sys.dont_write_bytecode = True
     spec.loader.exec_module(module)
+    name_classes_once(module)
     return module
+
+
+def name_classes_once(module):
+    """KTransformers' and transformers' modelling files name the same classes here (classes.c), which
+    the oracle takes for two: it gets one name for both, the class's own."""
+    plain = module.canon
+
+    def canon(name):
+        found = re.match(r"k?transformers\.models\.(?:\w+\.)*modeling_(\w+)\.(\w+)$", plain(name))
+        if not found:
+            return plain(name)
+        family = "deepseek_v2" if found[1] == "deepseek" else found[1]
+        return "models.%s.%s" % (family, found[2])
+
+    module.canon = canon
+    module.BASES.update({canon(c): bases for c, bases in list(module.BASES.items())})
 
 
 def tagged(value):

@@ -176,7 +176,7 @@ PLANTED = [
     ("a rule without match", "- match:\n    name: \"^lm_head$\"\n    class: torch.nn.Linear\n  replace", "- replace", {"broken-rule"}, "no 'match'"),
     ("a rule without replace", None, SOUND + "- match:\n    name: '^model\\.norm$'\n", {"broken-rule"}, "no 'replace'"),
     ("a match of nothing", "    class: " + V3 + 'MoEGate\n    name: "\\\\.[0-3]\\\\.mlp"', "    {}", {"broken-rule"}, "neither"),
-    ("a catastrophic pattern", None, SOUND.replace("^lm_head$", "(\\\\w+\\\\w+)+!$"), {"too-slow"}, "too many steps"),
+    ("a catastrophic pattern", None, SOUND.replace("^lm_head$", "(\\\\w+\\\\w+)+[!?]$"), {"too-slow"}, "too many steps"),
     ("a second document", None, SOUND + "---\n- match: {name: a}\n", {"not-readable"}, "'---'"),
     ("tabs", "  replace:\n", "\treplace:\n", {"not-readable"}, None),
     ("a map of rules", None, "match: {name: a}\nreplace: {class: default}\n", {"not-readable"}, "list of rules"),
