@@ -1,5 +1,5 @@
-/* fuzz_rules.c - any bytes as a rule file: refused by a sentence with a line, or resolved over a small
- * tree, explained and linted. */
+/* fuzz_rules.c - any bytes as a rule file: refused by a sentence with a line, or resolved over a
+ * small tree, explained and linted. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
