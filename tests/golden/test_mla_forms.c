@@ -161,7 +161,9 @@ static bool has_mla(const char *name) {
     arch_model m;
     arch_model_load(&m, name);
     const json_t *config = json_object_get(m.root, "config");
-    const bool has = json_object_get(config, "kv_lora_rank") != NULL;
+    /* A sparse indexer's model runs up to so many tokens, which test_archs knows. */
+    const json_int_t most = json_integer_value(json_object_get(config, "index_topk"));
+    const bool has = json_object_get(config, "kv_lora_rank") && (most == 0 || most >= m.n_token);
     arch_model_clear(&m);
     return has;
 }

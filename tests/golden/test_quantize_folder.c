@@ -36,13 +36,29 @@ static const struct {
 };
 
 /* Beginnings of the names of those that this build does not write: mixtures of experts. */
-static const char *const not_written[] = {"bailing_moe",     "deepseek",    "dots1",
-                                          "ernie4_5_moe",    "ernie4_5_vl", "glm4_moe",
-                                          "gpt_oss",         "granitemoe",  "hunyuan",
-                                          "llama4",          "minimax",     "mixtral",
-                                          "olmoe",           "qwen2_moe",   "qwen3_moe",
-                                          "qwen3_next",      "qwen3_5",     "quant_fp8_deepseek",
-                                          "quant_int4_kimi", "smallthinker"};
+static const char *const not_written[] = {"bailing_moe",
+                                          "deepseek",
+                                          "dots1",
+                                          "ernie4_5_moe",
+                                          "ernie4_5_vl",
+                                          "glm4_moe",
+                                          "gpt_oss",
+                                          "granitemoe",
+                                          "hunyuan",
+                                          "llama4",
+                                          "minimax",
+                                          "mixtral",
+                                          "olmoe",
+                                          "qwen2_moe",
+                                          "qwen3_moe",
+                                          "qwen3_next",
+                                          "qwen3_5",
+                                          "quant_fp8_deepseek",
+                                          "quant_int4_kimi",
+                                          "smallthinker",
+                                          "glm_moe_dsa",
+                                          "quant_fp8_minimax",
+                                          "quant_mxfp4_gpt_oss"};
 
 /* The converter takes the model's name from elsewhere. */
 static const char *const may_differ = "general.name";
