@@ -47,7 +47,7 @@ static bool is_mixture(const char *path) {
 }
 
 static void quantize(const char *from, const char *to) {
-    td_checkpoint *ckpt;
+    td_checkpoint *ckpt = NULL;
     td_quantize_source source;
     td_quantize_result r;
     td_err err;
