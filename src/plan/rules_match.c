@@ -12,17 +12,17 @@
 #include "plan/rules_int.h"
 
 /* Steps of one match: most names take a few dozen.  Those that take more than FEW are matched again
- * with MANY, and count as a thousand. */
+ * with MANY. */
 #define FEW_STEPS    5000u
 #define MANY_STEPS   200000u
 #define HEAP_KIB     16384u
 #define USES_FOR_JIT 64
 
-/* What a matcher may cost: a test by class or prefix 1, a match 64, a long match a million. */
+/* What a matcher may cost: a test by class or prefix 1, a match 16, a long match a million. */
 #define WORK_TRY   1u
-#define WORK_MATCH 64u
+#define WORK_MATCH 16u
 #define WORK_LONG  1000000u
-#define WORK_MAX   2000000000u
+#define WORK_MAX   1000000000u
 
 struct td_pattern {
     pcre2_code *code;   /* owned; NULL: does not compile */

@@ -219,6 +219,7 @@ static td_status note_duplicate(reader *r, const pair *again, const pair *first)
 /* One entry per key: the first one's place, the last one's value, as in Python's dict. */
 static td_status unite_pairs(reader *r, size_t begin) {
     const size_t n = r->n_pair - begin;
+    if (n == 0) return TD_OK;
     pair *pairs = r->pairs + begin;
     size_t n_slot = 16;
     while (n_slot < 2 * n) n_slot *= 2;
@@ -267,6 +268,7 @@ static td_status merge(reader *r, const td_rule_value *value, int line) {
 /* Puts the merged pairs before the map's own, which therefore win. */
 static td_status order_pairs(reader *r, size_t begin) {
     const size_t n = r->n_pair - begin;
+    if (n == 0) return TD_OK;
     pair *sorted = td_calloc(n, sizeof *sorted);
     if (!sorted) return fail_nomem(r);
     size_t n_sorted = 0;
