@@ -232,6 +232,7 @@ const td_tensor *td_checkpoint_tensor_at(const td_checkpoint *ckpt, size_t i) {
 
 const td_tensor *td_checkpoint_tensor(const td_checkpoint *ckpt, const char *name) {
     const td_tensor key = {.name = name}, *p = &key;
+    if (ckpt->n_tensor == 0) return NULL;
     const td_tensor **found =
         bsearch(&p, ckpt->by_name, ckpt->n_tensor, sizeof *ckpt->by_name, by_name);
     return found ? *found : NULL;

@@ -24,9 +24,18 @@ const char *td_lint_say(linter *l, const char *fmt, ...) {
     return copy ? copy : "";
 }
 
+/* Phrases may be of the rules, which do not live as long as the findings. */
+static const char *keep(linter *l, const char *text) {
+    return text ? td_lint_say(l, "%s", text) : NULL;
+}
+
 void td_lint_add(linter *l, td_lint_finding finding) {
     td_lint *out = l->out;
     if (l->status != TD_OK || out->n_finding == MAX_FINDINGS) return;
+    finding.what = keep(l, finding.what);
+    finding.why = keep(l, finding.why);
+    finding.fix = keep(l, finding.fix);
+    if (l->status != TD_OK) return;
     l->status = td_grow((void **)&out->findings, &l->cap, (size_t)out->n_finding + 1,
                         sizeof *out->findings, "findings", l->err);
     if (l->status == TD_OK) out->findings[out->n_finding++] = finding;
