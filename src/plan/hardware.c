@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/options.h"
 #include "kernel/kernels.h"
@@ -87,7 +88,7 @@ static td_status take_ram(td_hardware *h, const char *text, td_err *err) {
     if (*end) {
         ok = ok && strchr("MGT", unit);
         end++;
-        ok = ok && (!*end || strcmp(end, "iB") == 0 || strcmp(end, "B") == 0);
+        ok = ok && (!*end || strcasecmp(end, "iB") == 0 || strcasecmp(end, "B") == 0);
     }
     if (!ok)
         return td_fail(err, TD_ERR_ARGUMENT,
