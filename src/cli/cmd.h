@@ -20,7 +20,8 @@ typedef struct td_cmd {
 } td_cmd;
 
 extern const td_cmd td_cmd_run, td_cmd_inspect, td_cmd_tokenize, td_cmd_template, td_cmd_logits,
-    td_cmd_perplexity, td_cmd_bench, td_cmd_quantize, td_cmd_local_chat, td_cmd_plan, td_cmd_rules;
+    td_cmd_perplexity, td_cmd_bench, td_cmd_quantize, td_cmd_local_chat, td_cmd_plan, td_cmd_rules,
+    td_cmd_doctor;
 
 /* ---- option groups used by several commands ---- */
 extern const td_option_group td_cmd_model_options;   /* --model --weights */

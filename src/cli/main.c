@@ -11,7 +11,7 @@
 static const td_cmd *const commands[] = {
     &td_cmd_run,        &td_cmd_inspect,    &td_cmd_tokenize, &td_cmd_template,
     &td_cmd_logits,     &td_cmd_perplexity, &td_cmd_bench,    &td_cmd_quantize,
-    &td_cmd_local_chat, &td_cmd_plan,       &td_cmd_rules,
+    &td_cmd_local_chat, &td_cmd_plan,       &td_cmd_rules,    &td_cmd_doctor,
 };
 enum { N_COMMAND = sizeof commands / sizeof commands[0] };
 

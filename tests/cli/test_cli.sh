@@ -53,7 +53,7 @@ printf 'some text\n' >"$tmp/text"
 : >"$tmp/empty"
 
 # ---- help and version ----
-commands="run plan rules inspect tokenize template logits perplexity bench quantize local_chat"
+commands="run plan doctor rules inspect tokenize template logits perplexity bench quantize local_chat"
 expect 0 '' --help
 expect 0 '' --version
 for c in $commands; do
