@@ -31,6 +31,7 @@ def load_oracle():
     module = importlib.util.module_from_spec(spec)
     sys.dont_write_bytecode = True
     spec.loader.exec_module(module)
+    module.BASES["transformers.models.llama4.modeling_llama4.Llama4Router"] = ["torch.nn.Linear"]
     name_classes_once(module)
     return module
 
