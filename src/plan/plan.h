@@ -11,6 +11,7 @@
 #include "model/model.h"
 #include "plan/capability.h"
 #include "plan/hardware.h"
+#include "plan/predict.h"
 #include "plan/rules.h"
 
 enum { TD_PLAN_CPU = 0, TD_PLAN_MAX_DEVICE = TD_MAX_GPUS + 1 }; /* device i > 0 is GPU i - 1 */
@@ -32,12 +33,9 @@ typedef struct td_plan_item {
 typedef struct td_plan_device {
     char name[16]; /* "cpu", "cuda:0" */
     uint64_t capacity;
-    uint64_t weights, kv, scratch;          /* bytes */
-    uint64_t decode_bytes;                  /* of weights read per token */
-    uint64_t kv_bytes;                      /* of the cache read per token at half the context */
-    double ops_int, ops_float;              /* of one prompt token */
-    double decode_seconds, prefill_seconds; /* of a token; 0: nothing to do, or rates not known */
-    int n_layer;                            /* that attend here */
+    uint64_t weights, kv, scratch; /* bytes */
+    td_predict_work work;          /* of a token here */
+    int n_layer;                   /* that attend here */
 } td_plan_device;
 
 typedef struct td_plan_options {

@@ -1,22 +1,8 @@
-/* plan_cost.c - bytes and operations per device, and the speed that follows.
- *
- * A decoded token reads every weight that it passes once: of experts, those that are chosen.  A
- * device needs the time of its bytes at its bandwidth; devices work one after the other, as layers
- * do.  A prompt token needs its operations at the device's peak.  Efficiencies are what kernels
- * reach of the measured figures: for the CPU docs/PERF.md has them, for GPUs they are guesses until
- * kernels have run. */
+/* plan_cost.c - what each device holds and does for a token, and the speed that follows
+ * (predict.h). */
 #include <string.h>
 
 #include "plan/plan_int.h"
-
-static const double CPU_DECODE = 0.72, CPU_PREFILL_INT = 0.26, CPU_PREFILL_FLOAT = 0.60;
-static const double GPU_DECODE = 0.70, GPU_PREFILL = 0.45;
-static const double HANDOVER = 60e-6; /* seconds of a layer that takes place on two devices */
-
-static bool is_float(int dtype) {
-    return dtype == TD_DTYPE_F32 || dtype == TD_DTYPE_F16 || dtype == TD_DTYPE_BF16 ||
-           dtype == TD_DTYPE_F8_E4M3;
-}
 
 td_status td_plan_layer_kv(const td_plan *p, int i_layer, uint64_t *bytes, td_err *err) {
     td_kv_shape shapes[TD_MAX_LAYERS];
@@ -44,17 +30,31 @@ uint64_t td_plan_scratch(const td_plan *p) {
 
 /* ---- adding up ---- */
 
+/* What a device does with matrices of this type that cost this much more there. */
+static td_predict_part *part_of(td_plan_device *d, int dtype, double cost) {
+    td_predict_work *w = &d->work;
+    for (int i = 0; i < w->n_part; i++)
+        if (w->parts[i].dtype == dtype && w->parts[i].cost == cost) return &w->parts[i];
+    td_predict_part *part = &w->parts[w->n_part < TD_PREDICT_MAX_PART ? w->n_part++ : 0];
+    *part = (td_predict_part){.dtype = dtype, .cost = cost};
+    return part;
+}
+
 static void add_item(td_plan *p, const td_plan_item *item) {
     td_plan_device *d = &p->devices[item->device];
     const td_router_config *r = &p->options.model->config.router;
-    const double part = item->is_experts && r->n_expert > 0 ? (double)r->n_used / r->n_expert : 1;
-    d->weights += item->bytes;
-    if (!item->streams) return;
-    d->decode_bytes += (uint64_t)((double)item->bytes * part);
+    const double chosen = item->is_experts && r->n_expert > 0 ? (double)r->n_used / r->n_expert : 1;
+    const double ops = 2.0 * (double)item->n_elem * chosen;
     const bool is_head = item->module->linear == &p->options.model->lm_head;
-    const double ops =
-        is_head || !(item->is_linear || item->is_experts) ? 0 : 2 * (double)item->n_elem * part;
-    *(is_float(item->dtype) ? &d->ops_float : &d->ops_int) += ops;
+    d->weights += item->bytes;
+    if (is_head) d->work.layers.n_vocab = p->options.model->config.n_vocab;
+    if (!item->streams || item->dtype < 0) return;
+    td_predict_part *part = part_of(d, item->dtype, item->check.cost);
+    part->decode_bytes += chosen * (double)item->bytes;
+    part->decode_ops += ops;
+    if (is_head) return; /* a prompt does not pass it */
+    part->batch_bytes += (double)item->bytes;
+    part->prompt_ops += ops;
 }
 
 /* The device of a layer's attention: its largest module there decides. */
@@ -79,15 +79,20 @@ static void add_tied_head(td_plan *p) {
     const td_plan_item *head = NULL;
     for (int i = 0; i < p->n_item && !head; i++)
         if (!p->items[i].streams && p->items[i].module->weight == m->embed) head = &p->items[i];
-    if (head) p->devices[head->device].decode_bytes += head->bytes;
+    if (!head) return;
+    td_plan_device *d = &p->devices[head->device];
+    td_predict_part *part = part_of(d, head->dtype, head->check.cost);
+    part->decode_bytes += (double)head->bytes;
+    part->decode_ops += 2.0 * (double)head->n_elem;
+    d->work.layers.n_vocab = m->config.n_vocab;
 }
 
 td_status td_plan_add_up(td_plan *p, td_err *err) {
     int attention[TD_MAX_LAYERS] = {0};
     for (int i = 0; i < p->n_device; i++) {
         td_plan_device *d = &p->devices[i];
-        d->weights = d->kv = d->scratch = d->decode_bytes = d->kv_bytes = 0;
-        d->ops_int = d->ops_float = 0;
+        d->weights = d->kv = d->scratch = 0;
+        d->work = (td_predict_work){0};
         d->n_layer = 0;
     }
     for (int i = 0; i < p->n_item; i++) add_item(p, &p->items[i]);
@@ -98,7 +103,6 @@ td_status td_plan_add_up(td_plan *p, td_err *err) {
         TD_TRY(td_plan_layer_kv(p, i, &bytes, err));
         td_plan_device *d = &p->devices[attention[i]];
         d->kv += bytes;
-        d->kv_bytes += bytes / 2;
         d->n_layer++;
     }
     for (int i = 0; i < p->n_device; i++)
@@ -109,33 +113,18 @@ td_status td_plan_add_up(td_plan *p, td_err *err) {
 
 /* ---- speed ---- */
 
-/* False if a rate that is needed is not known. */
-static bool predict_cpu(td_plan_device *d, const td_cpu *cpu) {
-    if (cpu->bandwidth <= 0 || cpu->int8 <= 0 || cpu->f32 <= 0) return d->weights == 0;
-    d->decode_seconds = (double)(d->decode_bytes + d->kv_bytes) / (CPU_DECODE * cpu->bandwidth);
-    d->prefill_seconds =
-        d->ops_int / (CPU_PREFILL_INT * cpu->int8) + d->ops_float / (CPU_PREFILL_FLOAT * cpu->f32);
-    return true;
-}
-
-static bool predict_gpu(td_plan_device *d, const td_gpu *gpu, double cost) {
-    if (d->weights == 0) return true;
-    if (gpu->bandwidth <= 0 || gpu->f16 <= 0) return false;
-    d->decode_seconds =
-        cost * (double)(d->decode_bytes + d->kv_bytes) / (GPU_DECODE * gpu->bandwidth);
-    d->prefill_seconds = cost * (d->ops_int + d->ops_float) / (GPU_PREFILL * gpu->f16);
-    return true;
-}
-
-/* What replacements cost, weighed by bytes. */
-static double mean_cost(const td_plan *p, int device) {
-    double sum = 0, bytes = 0;
-    for (int i = 0; i < p->n_item; i++) {
-        if (p->items[i].device != device) continue;
-        sum += p->items[i].check.cost * (double)p->items[i].bytes;
-        bytes += (double)p->items[i].bytes;
+/* The layers' own work, shared out by where they attend. */
+static void share_layers(td_plan *p) {
+    td_predict_work all;
+    const int n_layer = p->options.model->config.n_layer;
+    td_predict_of_model(&all, p->options.model, p->options.n_ctx / 2, p->options.n_batch);
+    for (int i = 0; i < p->n_device; i++) {
+        td_predict_layers *layers = &p->devices[i].work.layers;
+        const double share = (double)p->devices[i].n_layer / n_layer;
+        layers->n_layer = p->devices[i].n_layer;
+        layers->kv_bytes = share * all.layers.kv_bytes;
+        layers->attention_ops = share * all.layers.attention_ops;
     }
-    return bytes > 0 ? sum / bytes : 1;
 }
 
 static int n_mixed_layers(const td_plan *p) {
@@ -150,14 +139,22 @@ static int n_mixed_layers(const td_plan *p) {
 }
 
 void td_plan_predict(td_plan *p) {
-    double decode = HANDOVER * n_mixed_layers(p), prefill = 0;
-    bool known = predict_cpu(&p->devices[TD_PLAN_CPU], &p->options.hardware->cpu);
-    for (int i = 1; i < p->n_device; i++)
-        known &= predict_gpu(&p->devices[i], &p->options.hardware->gpus[i - 1], mean_cost(p, i));
+    const td_hardware *h = p->options.hardware;
+    const double row_bytes = 4.0 * p->options.model->config.n_embd;
+    const double link = h->n_gpu > 0 && h->gpus[0].link > 0 ? h->gpus[0].link : 16e9;
+    const int n_mixed = n_mixed_layers(p);
+    double decode = n_mixed * td_predict_handover_decode();
+    double prompt = n_mixed * td_predict_handover_prompt(row_bytes, link, p->options.n_batch);
+    share_layers(p);
     for (int i = 0; i < p->n_device; i++) {
-        decode += p->devices[i].decode_seconds;
-        prefill += p->devices[i].prefill_seconds;
+        const td_predict_work *work = &p->devices[i].work;
+        const td_predict_device d =
+            i == TD_PLAN_CPU ? td_predict_cpu(&h->cpu) : td_predict_gpu(&h->gpus[i - 1]);
+        if (work->n_part == 0) continue;
+        if (!td_predict_is_known(&d)) return;
+        decode += td_predict_decode(&d, work);
+        prompt += td_predict_prompt(&d, work, p->options.n_batch);
     }
-    p->decode = known && decode > 0 ? 1 / decode : 0;
-    p->prefill = known && prefill > 0 ? 1 / prefill : 0;
+    if (decode > 0) p->decode = 1 / decode;
+    if (prompt > 0) p->prefill = 1 / prompt;
 }
