@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "engine/engine_int.h"
+#include "plan/predict.h"
 #include "runtime/topology.h"
 
 enum { ESTIMATED_CTX = 4096 };
@@ -23,31 +24,12 @@ static const char *gib_text(uint64_t bytes, char text[32]) {
 
 /* ---- what there is ---- */
 
-static bool is_in(const td_linear *linears, int n, const td_linear *l) {
-    return linears && l >= linears && l < linears + n;
-}
-
-/* Linears are listed layer by layer, so the layer of the last one is where to look first. */
-static bool is_expert(const td_model *m, const td_linear *l, int *i_layer) {
-    for (int i = *i_layer; i < m->config.n_layer; i++) {
-        const td_experts *e = &m->layers[i].experts;
-        if (!is_in(e->gate, e->n_expert, l) && !is_in(e->up, e->n_expert, l) &&
-            !is_in(e->down, e->n_expert, l))
-            continue;
-        *i_layer = i;
-        return true;
-    }
-    return false;
-}
-
-static td_status measure(const td_engine *e, bool *of_expert, weight_sizes *z, td_err *err) {
+static td_status measure(const td_engine *e, weight_sizes *z, td_err *err) {
     const td_model *m = e->model;
-    int i_layer = 0;
     *z = (weight_sizes){0};
     for (int i = 0; i < m->n_linear; i++) {
         const size_t bytes = td_linear_packed_bytes(m->linears[i], e->step.kernels);
-        of_expert[i] = is_expert(m, m->linears[i], &i_layer);
-        size_t *sum = of_expert[i] ? &z->experts : &z->others;
+        size_t *sum = m->linears[i]->of_expert ? &z->experts : &z->others;
         TD_TRY(td_add_size(sum, *sum, bytes + TD_CACHE_LINE, "packed weights", err));
     }
     if (m->config.router.n_expert > 0)
@@ -126,9 +108,9 @@ static td_status pack(td_engine *e, td_linear *linear, loading *l, td_err *err) 
     return TD_OK;
 }
 
-static td_status place(td_engine *e, const td_engine_options *o, bool *of_expert, td_err *err) {
+static td_status place(td_engine *e, const td_engine_options *o, td_err *err) {
     weight_sizes z;
-    TD_TRY(measure(e, of_expert, &z, err));
+    TD_TRY(measure(e, &z, err));
     const placement where = choose(e, o, &z);
     loading l = {.options = o};
     if (where != PLACE_ALL_IN_FILE) l.total = z.others;
@@ -136,7 +118,7 @@ static td_status place(td_engine *e, const td_engine_options *o, bool *of_expert
     TD_TRY(td_arena_init_fixed(&e->packed, l.total ? l.total : 1, "packed weights", err));
     for (int i = 0; i < e->model->n_linear; i++) {
         td_linear *linear = e->model->linears[i];
-        if (where == PLACE_MEMORY || (where == PLACE_EXPERTS_IN_FILE && !of_expert[i]))
+        if (where == PLACE_MEMORY || (where == PLACE_EXPERTS_IN_FILE && !linear->of_expert))
             TD_TRY(pack(e, linear, &l, err));
         else
             td_linear_use_map(linear, e->step.kernels);
@@ -149,27 +131,16 @@ static td_status place(td_engine *e, const td_engine_options *o, bool *of_expert
 td_status td_engine_load_weights(td_engine *e, const td_engine_options *o, td_err *err) {
     TD_TRY(td_model_check_routers(e->model, err));
     if (o->mode == TD_MODE_EXACT) return TD_OK; /* rows are dequantized from the file's map */
-    bool *of_expert = td_calloc((size_t)e->model->n_linear, sizeof *of_expert);
-    if (!of_expert) return td_fail_nomem(err, "the weights' places", (size_t)e->model->n_linear);
-    const td_status status = place(e, o, of_expert, err);
-    td_free(of_expert);
-    return status;
+    return place(e, o, err);
 }
 
 td_engine_cost td_engine_token_cost(const td_engine *e) {
-    const td_model *m = e->model;
-    const uint64_t n_expert = (uint64_t)m->config.router.n_expert;
-    td_engine_cost of_experts = {0}, others = {0};
-    int i_layer = 0;
-    for (int i = 0; i < m->n_linear; i++) {
-        const td_linear *l = m->linears[i];
-        td_engine_cost *sum = is_expert(m, l, &i_layer) ? &of_experts : &others;
-        sum->weight_bytes += l->weight->n_bytes;
-        if (l != &m->lm_head) sum->ops += 2 * (uint64_t)l->n * (uint64_t)l->k;
+    td_predict_work work;
+    double bytes = 0, ops = 0;
+    td_predict_of_model(&work, e->model, 0, 0);
+    for (int i = 0; i < work.n_part; i++) {
+        bytes += work.parts[i].decode_bytes;
+        ops += work.parts[i].prompt_ops;
     }
-    if (n_expert == 0) return others;
-    const uint64_t n_used = (uint64_t)m->config.router.n_used;
-    others.weight_bytes += of_experts.weight_bytes / n_expert * n_used;
-    others.ops += of_experts.ops / n_expert * n_used;
-    return others;
+    return (td_engine_cost){(uint64_t)(bytes + 0.5), (uint64_t)(ops + 0.5)};
 }

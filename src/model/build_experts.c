@@ -197,7 +197,7 @@ td_status td_build_experts(const td_builder *b, td_module *parent, const td_expe
     td_linear *linears = td_arena_calloc(&m->arena, (size_t)spec->n_expert, sizeof *linears);
     if (!linears) return no_memory(err);
     for (int i = 0; i < spec->n_expert; i++) {
-        linears[i] = (td_linear){.n = spec->n, .k = spec->k};
+        linears[i] = (td_linear){.n = spec->n, .k = spec->k, .of_expert = true};
         TD_ASSERT(m->n_linear < m->max_linear);
         m->linears[m->n_linear++] = &linears[i];
     }

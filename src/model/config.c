@@ -133,8 +133,6 @@ static const td_setting set_n_rot = {"rope.dimension_count", NULL};
 static const td_setting set_rotary = {NULL, "rope_parameters.partial_rotary_factor|"
                                             "rope_parameters.full_attention.partial_rotary_factor|"
                                             "partial_rotary_factor|rotary_pct"};
-static const td_setting set_n_expert = {
-    "expert_count", "num_local_experts|num_experts|n_routed_experts|moe_num_experts"};
 
 static td_status read_heads(td_config *c, const td_checkpoint *ckpt, const td_config_defaults *d,
                             td_err *err) {
@@ -251,10 +249,10 @@ td_status td_config_read(td_config *c, const td_checkpoint *ckpt, const td_confi
     if (d->mla) TD_TRY(td_config_read_mla_scale(c, ckpt, err));
     int n_expert = 0;
     if (d->experts) return TD_OK;
-    TD_TRY(td_config_get_int(ckpt, set_n_expert, false, 0, INT_MAX, &n_expert, err));
+    TD_TRY(td_config_get_int(ckpt, td_set_n_expert, false, 0, INT_MAX, &n_expert, err));
     if (n_expert > 0)
         return td_fail(err, TD_ERR_UNSUPPORTED,
                        "%s is %d: this build knows no mixture of experts of this architecture",
-                       td_config_name(ckpt, set_n_expert), n_expert);
+                       td_config_name(ckpt, td_set_n_expert), n_expert);
     return TD_OK;
 }

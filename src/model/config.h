@@ -109,6 +109,9 @@ td_status td_config_read(td_config *config, const td_checkpoint *ckpt,
 td_status td_config_read_rope(td_config *config, const td_checkpoint *ckpt,
                               const td_config_defaults *defaults, td_err *err);
 
+/* config_experts.c: the number of experts, under all its names. */
+extern const td_setting td_set_n_expert;
+
 /* config_experts.c: fills router, n_ff_expert and n_ff_shared, and marks the layers with experts.
  * What the file leaves unsaid stays as the caller has set it; n_ff_expert 0: the MLP's width. */
 td_status td_config_read_experts(td_config *config, const td_checkpoint *ckpt, td_err *err);

@@ -7,7 +7,7 @@
 
 enum { MAX_EXPERTS = 4096, MAX_GROUPS = 64, MAX_WIDTH = 1 << 20 };
 
-static const td_setting set_n_expert = {
+const td_setting td_set_n_expert = {
     "expert_count",
     "num_local_experts|num_experts|n_routed_experts|moe_num_experts|moe_num_primary_experts"};
 static const td_setting set_n_used = {
@@ -93,7 +93,7 @@ static td_status read_groups(td_config *c, const td_checkpoint *ckpt, td_err *er
     if (r->n_group <= 1) return TD_OK;
     if (r->n_expert % r->n_group != 0)
         return td_fail(err, TD_ERR_FORMAT, "%s %d is not a multiple of %s %d",
-                       td_config_name(ckpt, set_n_expert), r->n_expert,
+                       td_config_name(ckpt, td_set_n_expert), r->n_expert,
                        td_config_name(ckpt, set_n_group), r->n_group);
     TD_TRY(td_config_get_int(ckpt, set_n_group_used, true, 1, r->n_group, &r->n_group_used, err));
     const int n_left = r->n_expert / r->n_group * r->n_group_used;
@@ -170,7 +170,7 @@ static td_status mark_layers(td_config *c, const td_checkpoint *ckpt, td_err *er
 
 td_status td_config_read_experts(td_config *c, const td_checkpoint *ckpt, td_err *err) {
     td_router_config *r = &c->router;
-    TD_TRY(get_number(c, ckpt, set_n_expert, 0, MAX_EXPERTS, &r->n_expert, err));
+    TD_TRY(get_number(c, ckpt, td_set_n_expert, 0, MAX_EXPERTS, &r->n_expert, err));
     if (r->n_expert == 0) return TD_OK;
     if (r->n_used == 0 && !td_config_find(ckpt, set_n_used))
         return td_fail(err, TD_ERR_FORMAT, "key '%s' is missing", td_config_name(ckpt, set_n_used));
@@ -178,7 +178,7 @@ td_status td_config_read_experts(td_config *c, const td_checkpoint *ckpt, td_err
     if (r->n_used > r->n_expert)
         return td_fail(err, TD_ERR_FORMAT, "%s is missing, and its default %d is above %s %d",
                        td_config_name(ckpt, set_n_used), r->n_used,
-                       td_config_name(ckpt, set_n_expert), r->n_expert);
+                       td_config_name(ckpt, td_set_n_expert), r->n_expert);
     TD_TRY(read_score(c, ckpt, err));
     TD_TRY(td_config_get_bool(ckpt, set_normalize, &r->normalize, err));
     if (r->scale == 0) r->scale = 1;

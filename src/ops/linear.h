@@ -21,6 +21,7 @@ typedef struct td_linear {
     const td_gemm_impl *impl; /* of the packed form; NULL: dequantize */
     int n, k;                 /* outputs, inputs */
     bool exact;               /* always by dequantized values, in native mode too */
+    bool of_expert;           /* a matrix of a routed expert: not every token passes it */
 } td_linear;
 
 /* An input of linears: x [m][k] with row stride k, and its quantized form once some linear asked

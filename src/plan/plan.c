@@ -156,15 +156,19 @@ static td_status place_by_rule(td_plan *p, td_plan_item *item, td_err *err) {
 
 /* ---- defaults ---- */
 
-static void place_by_default(const td_plan *p, td_plan_item *item) {
-    const bool gpu = p->n_device > 1 && item->streams && !item->is_experts;
-    item->device = gpu ? 1 : TD_PLAN_CPU;
+void td_plan_put(td_plan_item *item, int device) {
+    item->device = device;
     if (item->is_experts)
-        item->op = "KExpertsCPU";
+        item->op = device ? "KExpertsMarlin" : "KExpertsCPU";
     else if (item->is_linear)
-        item->op = gpu ? "KLinearMarlin" : "KLinearCPUInfer";
+        item->op = device ? "KLinearMarlin" : "KLinearCPUInfer";
     else
         item->op = "default";
+}
+
+static void place_by_default(const td_plan *p, td_plan_item *item) {
+    const bool gpu = p->n_device > 1 && item->streams && !item->is_experts;
+    td_plan_put(item, gpu ? 1 : TD_PLAN_CPU);
 }
 
 /* ---- what becomes of it ---- */

@@ -30,11 +30,7 @@ static void move_layer(const td_plan *p, int layer, bool experts, int device) {
         if (td_plan_layer_of(item->module->name) != layer || item->is_experts != experts ||
             !item->streams)
             continue;
-        item->device = device;
-        if (item->is_experts)
-            item->op = device ? "KExpertsMarlin" : "KExpertsCPU";
-        else if (item->is_linear)
-            item->op = device ? "KLinearMarlin" : "KLinearCPUInfer";
+        td_plan_put(item, device);
     }
 }
 
@@ -63,8 +59,7 @@ static void place_outside(fitting *f) {
         td_plan_item *item = &p->items[i];
         if (td_plan_layer_of(item->module->name) >= 0 || !item->streams) continue;
         const bool fits = take(f, p->n_device - 1, item->bytes);
-        item->device = fits ? p->n_device - 1 : TD_PLAN_CPU;
-        if (item->is_linear) item->op = fits ? "KLinearMarlin" : "KLinearCPUInfer";
+        td_plan_put(item, fits ? p->n_device - 1 : TD_PLAN_CPU);
     }
 }
 

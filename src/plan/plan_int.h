@@ -6,6 +6,8 @@
 
 /* plan.c */
 int td_plan_layer_of(const char *name);
+/* On this device, by the operator that is its own there. */
+void td_plan_put(td_plan_item *item, int device);
 /* A text in the plan's arena; "" when memory is short. */
 const char *td_plan_note(td_plan *plan, const char *format, const char *a, const char *b);
 

@@ -11,31 +11,12 @@ static td_predict_part *part_of(td_predict_work *w, int dtype) {
     return p;
 }
 
-static bool is_in(const td_linear *list, int n, const td_linear *l) {
-    return list && l >= list && l < list + n;
-}
-
-/* Linears are listed layer by layer, so the layer of the last one is where to look first. */
-static bool is_expert(const td_model *m, const td_linear *l, int *i_layer) {
-    for (int i = *i_layer; i < m->config.n_layer; i++) {
-        const td_experts *e = &m->layers[i].experts;
-        if (!is_in(e->gate, e->n_expert, l) && !is_in(e->up, e->n_expert, l) &&
-            !is_in(e->down, e->n_expert, l))
-            continue;
-        *i_layer = i;
-        return true;
-    }
-    return false;
-}
-
 static void add_linears(td_predict_work *w, const td_model *m) {
     const double n_expert = m->config.router.n_expert, n_used = m->config.router.n_used;
-    int i_layer = 0;
     for (int i = 0; i < m->n_linear; i++) {
         const td_linear *l = m->linears[i];
         td_predict_part *p = part_of(w, (int)l->weight->dtype);
-        const bool chosen = n_expert > 0 && is_expert(m, l, &i_layer);
-        const double share = chosen ? n_used / n_expert : 1, ops = 2.0 * l->n * l->k;
+        const double share = l->of_expert ? n_used / n_expert : 1, ops = 2.0 * l->n * l->k;
         p->decode_bytes += share * (double)l->weight->n_bytes;
         p->decode_ops += share * ops;
         if (l == &m->lm_head) continue;
