@@ -83,11 +83,7 @@ static void find_file(char path[512]) {
 }
 
 static void measure(job *j) {
-    td_hardware *h = &j->facts.hardware;
-    if (j->facts.machine.memory_allowed >= probe_memory)
-        td_hardware_set_rates(h, 1e9 * td_probe_bandwidth(h->cpu.n_core),
-                              1e9 * td_probe_int8_peak(h->cpu.n_core),
-                              1e9 * td_probe_f32_peak(h->cpu.n_core));
+    if (j->facts.machine.memory_allowed >= probe_memory) td_probe_hardware(&j->facts.hardware);
     if (!j->disk_file[0]) find_file(j->disk_file);
     if (j->disk_file[0]) j->facts.disk = td_topology_disk_speed(j->disk_file);
 }

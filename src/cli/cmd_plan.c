@@ -86,19 +86,12 @@ static td_status open_model(job *j, td_err *err) {
     return td_plan_open_assumed(&j->model, j->ckpt, type, &j->taken, err);
 }
 
-/* Gigabytes and operations per second of this CPU, a fraction of a second each. */
-static void measure_cpu(td_cpu *cpu) {
-    cpu->bandwidth = 1e9 * td_probe_bandwidth(cpu->n_core);
-    cpu->int8 = 1e9 * td_probe_int8_peak(cpu->n_core);
-    cpu->f32 = 1e9 * td_probe_f32_peak(cpu->n_core);
-}
-
 static td_status get_hardware(job *j, td_err *err) {
     const td_hardware_request request = {.gpus = td_options_string(j->o, "gpu"),
                                          .ram = td_options_string(j->o, "ram"),
                                          .cpu = td_options_string(j->o, "cpu")};
     TD_TRY(td_hardware_get(&j->hardware, &request, err));
-    if (j->hardware.is_real_cpu) measure_cpu(&j->hardware.cpu);
+    td_probe_hardware(&j->hardware);
     return TD_OK;
 }
 

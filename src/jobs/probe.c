@@ -105,3 +105,10 @@ double td_probe_f32_peak(int n_thread) {
     if (td_kernels_get(&kernels, NULL) != TD_OK) return 0;
     return peak_of(kernels->probe_f32, 1 << 22, n_thread);
 }
+
+void td_probe_hardware(td_hardware *h) {
+    if (!h->is_real_cpu) return;
+    const int n = h->cpu.n_core;
+    td_hardware_set_rates(h, 1e9 * td_probe_bandwidth(n), 1e9 * td_probe_int8_peak(n),
+                          1e9 * td_probe_f32_peak(n));
+}
